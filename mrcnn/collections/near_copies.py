@@ -1,63 +1,158 @@
-"""Near-duplicates among millions of photos, by the hashes that a collection keeps."""
+"""Near-duplicates among millions of photos, by the hashes and thumbnails that a collection keeps.
+
+A hash is of grey values: a shirt has one hash in all its colours. So copies have like thumbnails too.
+"""
+
+import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
-from mrcnn.data.curation.duplicates import DISTANCE, hash_groups
+from mrcnn.data.curation.duplicates import DISTANCE
 
+SIDE = 4  # cells of a thumbnail in each direction
+# Of stored Lab values, 0..255, to units of CIELAB. Lightness counts half: brightened photos are copies.
+UNITS = np.array([0.5 * 100 / 255, 1, 1], np.float32)
+UNLIKE = 10  # units that a cell of another picture differs in; copies of photos 20 % brighter or darker mostly by less
 FEW = 20_000  # photos up to which every two are compared, within DISTANCE bits
-BANDS = 4  # of 16 bits; two hashes that differ in less bits than there are bands agree in one of them
+BITS = 3  # of more photos, hashes within these are found
+BANDS = 5  # of bits; two hashes that differ in BITS agree in two of them
 MANY = 10  # a tenth of all is looked at one by one
 FAR = 2000  # neighbours in the order of a band that are looked at
+BLOCK = 1 << 16  # thumbnails that are compared at once
+BY_GREY = ("keep no thumbnails, as earlier versions wrote none: near-copies among them are known by grey values alone, "
+           "so that one garment in several colours may be taken for one picture; label the photos anew in a new folder")
 
 
-def copy_leaders(hashes: np.ndarray) -> tuple[np.ndarray, int]:
-    """Group photos that show the same picture.
+def thumbnail(image: np.ndarray) -> str:
+    """The mean colours of SIDE x SIDE parts of a photo, row by row: three bytes each of 8-bit Lab, in hexadecimal.
 
-    Up to FEW different hashes all are compared, within DISTANCE bits. Of more, those within BANDS - 1 bits are found:
-    they share at least one of the bands of bits, and each band is sorted.
+    Args:
+        image: uint8 [H, W, 3] RGB.
+    """
+    import cv2
+
+    small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(small, cv2.COLOR_RGB2LAB).tobytes().hex()
+
+
+def cells_of(thumbnails: Sequence[str | None]) -> np.ndarray:
+    """The cells of thumbnails: uint8 [N, SIDE * SIDE, 3] Lab; zeros, which no colour has, where there is none."""
+    cells = np.zeros((len(thumbnails), SIDE * SIDE, 3), np.uint8)
+    held = [place for place, text in enumerate(thumbnails) if text]
+    data = bytes.fromhex("".join(thumbnails[place] for place in held))
+    cells[held] = np.frombuffer(data, np.uint8).reshape(-1, SIDE * SIDE, 3)
+    return cells
+
+
+def same_pictures(hashes: np.ndarray, cells: np.ndarray, own_hash: int, own_cells: np.ndarray) -> np.ndarray:
+    """Whether photos show the same picture as one.
+
+    Args:
+        hashes: uint64 [N].
+        cells: uint8 [N, SIDE * SIDE, 3]; what has no thumbnail is known by its hash alone.
+        own_hash, own_cells: of the one.
+
+    Returns:
+        bool [N].
+    """
+    near = np.bitwise_count(hashes ^ np.uint64(own_hash)) <= DISTANCE
+    near[near] = _like(cells[near], own_cells)
+    return near
+
+
+def _like(cells, others):
+    """Whether no cell is of another colour, bool [N]; true where there is no thumbnail."""
+    distance = (((cells.astype(np.float32) - others) * UNITS) ** 2).sum(axis=-1).max(axis=-1)
+    return (distance <= UNLIKE ** 2) | ~cells.any(axis=(-1, -2)) | ~others.any(axis=(-1, -2))
+
+
+def _like_pairs(cells, first, second):
+    """`_like` of the cells at two lists of places."""
+    parts = [_like(cells[first[start:start + BLOCK]], cells[second[start:start + BLOCK]])
+             for start in range(0, len(first), BLOCK)]
+    return np.concatenate([np.empty(0, bool), *parts])
+
+
+def copy_leaders(hashes: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """Group photos that show the same picture: each is near the first one of its group, not only near another.
+
+    Up to FEW photos all are compared, within DISTANCE bits. Of more, those within BITS are found, by bands of bits
+    that they share; where more than FAR others share two bands with a photo, not all of these are looked at.
 
     Args:
         hashes: uint64 [M].
+        cells: uint8 [M, SIDE * SIDE, 3], as `cells_of` gives them.
 
     Returns:
-        (int64 [M]: the position of the first photo of each one's group, the most bits that neighbours differ in).
+        (int64 [M]: the position of the first photo of each one's group, the most bits that it differs in from that
+        one, number of photos of which not all others were looked at).
     """
     hashes = np.asarray(hashes, np.uint64)
-    unique, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    if len(unique) <= FEW:
-        return hash_groups(hashes), DISTANCE
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    edges = [_edges(unique, band) for band in range(BANDS)]
-    start, end = (np.concatenate(part) for part in zip(*edges))
-    graph = coo_matrix((np.ones(len(start), bool), (start, end)), shape=(len(unique),) * 2)
-    group = connected_components(graph, directed=False)[1]
-    leaders = np.full(group.max() + 1, len(hashes))
-    np.minimum.at(leaders, group, first)
-    return leaders[group][inverse], BANDS - 1
+    if len(hashes) > FEW:
+        leaders, crowded = _leaders_of_many(hashes, cells)
+        return leaders, BITS, crowded
+    leaders = np.arange(len(hashes))
+    for place in range(len(hashes)):
+        if leaders[place] == place:
+            near = same_pictures(hashes[place + 1:], cells[place + 1:], hashes[place], cells[place])
+            near = place + 1 + np.flatnonzero(near)
+            leaders[near[leaders[near] == near]] = place
+    return leaders, DISTANCE, 0
 
 
-def _edges(hashes, band):
-    """(start, end): positions of hashes that share a band and differ in less than BANDS bits."""
-    width = 64 // BANDS
-    key = (hashes >> np.uint64(band * width)) & np.uint64((1 << width) - 1)
+def _leaders_of_many(hashes, cells):
+    places = np.arange(len(hashes))
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    heads = first[inverse]  # the first photo of this hash; most copies are like it and need no search
+    follow = (heads != places) & _like_pairs(cells, places, heads)
+    few = np.flatnonzero(~follow)
+    leaders = places.copy()
+    of_few, crowded = _greedy(hashes[few], cells[few])
+    leaders[few] = few[of_few]
+    follow = np.flatnonzero(follow)
+    above = leaders[heads[follow]]
+    leaders[follow] = np.where(_like_pairs(cells, follow, above), above, follow)
+    return leaders, crowded
+
+
+def _greedy(hashes, cells):
+    """(leaders, number of photos of which not all others were looked at) by pairs that share two bands of bits."""
+    borders = [64 * band // BANDS for band in range(BANDS + 1)]
+    masks = [((1 << end) - 1) ^ ((1 << start) - 1) for start, end in itertools.pairwise(borders)]
+    pairs, crowded = [], 0
+    for one, other in itertools.combinations(masks, BANDS - BITS):
+        first, second, more = _near_pairs(hashes, cells, np.uint64(one | other))
+        pairs.append(np.minimum(first, second) * len(hashes) + np.maximum(first, second))
+        crowded = max(crowded, more)
+    leaders = list(range(len(hashes)))
+    for first, second in zip(*(part.tolist() for part in np.divmod(np.unique(np.concatenate(pairs)), len(hashes)))):
+        if leaders[first] == first and leaders[second] == second:
+            leaders[second] = first
+    return np.array(leaders, int), crowded
+
+
+def _near_pairs(hashes, cells, mask):
+    """(positions, positions) of copies within BITS whose hashes agree in a mask; how many photos have more than FAR."""
+    key = hashes & mask
     order = np.argsort(key, kind="stable")
     key, ordered = key[order], hashes[order]
-    starts, ends = [np.empty(0, int)], [np.empty(0, int)]
+    firsts, seconds = [np.empty(0, int)], [np.empty(0, int)]
     active = None  # positions whose band agrees with that of `step` behind; all are looked at while they are many
     for step in range(1, min(FAR, len(hashes) - 1) + 1):
         if active is None:
             same = key[:-step] == key[step:]
-            near = np.flatnonzero(same & (np.bitwise_count(ordered[:-step] ^ ordered[step:]) < BANDS))
+            near = np.flatnonzero(same & (np.bitwise_count(ordered[:-step] ^ ordered[step:]) <= BITS))
             if np.count_nonzero(same) < len(hashes) // MANY:
                 active = np.flatnonzero(same)
         else:
             active = active[active + step < len(hashes)]
             active = active[key[active] == key[active + step]]
-            near = active[np.bitwise_count(ordered[active] ^ ordered[active + step]) < BANDS]
+            near = active[np.bitwise_count(ordered[active] ^ ordered[active + step]) <= BITS]
             if not len(active):
                 break
-        starts.append(order[near])
-        ends.append(order[near + step])
-    return np.concatenate(starts), np.concatenate(ends)
+        first, second = order[near], order[near + step]
+        like = _like_pairs(cells, first, second)
+        firsts.append(first[like])
+        seconds.append(second[like])
+    return np.concatenate(firsts), np.concatenate(seconds), int(np.count_nonzero(key[:-FAR - 1] == key[FAR + 1:]))

@@ -115,7 +115,7 @@ def _overview(findings):
     facts = findings.tables.facts
     rows = [("photos", f"{facts['photos']:,}"), ("of them not readable", f"{facts['unreadable']:,}"),
             (f"near-duplicates (hashes within {facts['bits']} "
-             "bits)", f"{facts['copies']:,}"), ("photos that count", f"{facts['counted']:,}"),
+             "bits, like colours)", f"{facts['copies']:,}"), ("photos that count", f"{facts['counted']:,}"),
             (f"objects of a score of at least {findings.tables.min_score:g}", f"{facts['objects']:,}"),
             ("objects below it, left out", f"{facts['weak']:,}"),
             ("outfits: what one person wears" if findings.tables.people else "outfits: what one photo "

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mrcnn.collections.colours import dominant_colours
+from mrcnn.collections.near_copies import thumbnail
 from mrcnn.data import run_lengths
 from mrcnn.data.curation.duplicates import perceptual_hash
 from mrcnn.data.run_length_counts import checked_runs
@@ -12,10 +13,10 @@ from mrcnn.data.run_length_counts import checked_runs
 PEOPLE = ("person", "people", "human")  # names of classes, in any case
 # {column: type}; all but "photo" may be missing from a row. docs/collections.md says what they mean.
 COLUMNS = {
-    "photo": "string", "sha256": "string", "height": "int32", "width": "int32", "hash": "uint64", "error": "string",
-    "object": "int32", "class_id": "int32", "class": "string", "score": "float", "y1": "float", "x1": "float",
-    "y2": "float", "x2": "float", "rle": "string", "area": "int64", "colours": "colours", "attributes": "attributes",
-    "person": "int32",
+    "photo": "string", "sha256": "string", "height": "int32", "width": "int32", "hash": "uint64", "thumbnail": "string",
+    "error": "string", "object": "int32", "class_id": "int32", "class": "string", "score": "float", "y1": "float",
+    "x1": "float", "y2": "float", "x2": "float", "rle": "string", "area": "int64", "colours": "colours",
+    "attributes": "attributes", "person": "int32",
 }
 EMBEDDING = "embedding"  # a further column, of collections that were asked for it
 
@@ -65,7 +66,8 @@ def photo_rows(photo: str, sha256: str, image: np.ndarray, result: dict, class_n
         One dict for each object, in the order of the result; one dict if there is none.
     """
     height, width = image.shape[:2]
-    of_photo = {"photo": photo, "sha256": sha256, "height": height, "width": width, "hash": int(perceptual_hash(image))}
+    of_photo = {"photo": photo, "sha256": sha256, "height": height, "width": width,
+                "hash": int(perceptual_hash(image)), "thumbnail": thumbnail(image)}
     rles, class_ids = result["rles"], [int(class_id) for class_id in result["class_ids"]]
     names = [class_names[class_id] for class_id in class_ids]
     attributes = result.get("attributes") or [None] * len(rles)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mrcnn.collections.colour_names import colour_numbers
+from mrcnn.collections.near_copies import cells_of, same_pictures
 from mrcnn.collections.reading import Collection
 from mrcnn.collections.rows import COLUMNS, EMBEDDING
-from mrcnn.data.curation.duplicates import DISTANCE
 from mrcnn.errors import DataError
 
 BLOCK = 16_384  # rows that are multiplied at once
@@ -33,6 +33,7 @@ class Asked:
         copies: True keeps near copies, of the queries' photo and of each other.
         colours: of what each query is compared with, as positions in NAMES of `mrcnn.collections.colour_names`; None:
             of any colour.
+        thumbnail: of the queries' photo; None: it has none, and its near copies are known by the hash alone.
     """
 
     vectors: np.ndarray
@@ -42,6 +43,7 @@ class Asked:
     min_score: float = 0.5
     copies: bool = False
     colours: Sequence[int] | None = None
+    thumbnail: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,18 +70,20 @@ class Found:
         compared: number of objects that were compared with at least one query.
         copies: number of photos that show the same picture as the queries' photo, which may be one of them.
         repeated: number of better matches that were left out, as another one shows the same picture.
+        older: number of shards without thumbnails.
     """
 
     matches: list[list[Match]]
     compared: int = 0
     copies: int = 0
     repeated: int = 0
+    older: int = 0
 
 
 def most_alike(collection: Collection, asked: Asked, show: Callable[[int, int], None] | None = None) -> Found:
     """Find the objects of a collection that are most alike to some.
 
-    Of photos that show the same picture, by their hashes, the best match alone is given.
+    Of photos that show the same picture, by their hashes and thumbnails, the best match alone is given.
 
     Args:
         collection: that has embeddings.
@@ -105,14 +109,19 @@ def most_alike(collection: Collection, asked: Asked, show: Callable[[int, int], 
 
 
 def _searched(collection, asked, pool, show):
-    """(Found without matches, for each query its candidates {"cosine", "shard", "row", "hash"}, best first)."""
+    """(Found without matches, for each query its candidates, as _NONE has them, best first)."""
     found, names = Found([]), sorted({name for name in asked.classes if name is not None})
     wanted = np.array([-1 if name is None else names.index(name) for name in asked.classes])
-    best = [{name: np.empty(0, kind) for name, kind in _KINDS.items()} for _ in asked.classes]
+    best = [dict(_NONE) for _ in asked.classes]
     for number, shard in enumerate(collection.shards):
-        for start, batch in collection.tables_of(shard, READ if asked.colours is None else (*READ, "colours"), BLOCK):
+        columns = READ if asked.colours is None else (*READ, "colours")
+        if "thumbnail" in collection.columns_of(shard):
+            columns = (*columns, "thumbnail")
+        else:
+            found.older += 1
+        for start, batch in collection.tables_of(shard, columns, BLOCK):
             rows = _rows(batch, names, asked.vectors.shape[1], shard)
-            near = np.bitwise_count(rows["hash"] ^ np.uint64(asked.hash)) <= DISTANCE
+            near = _copies(asked, rows["hash"], rows["cells"])
             found.copies += int((near & (rows["object"] == 0)).sum())
             counts = rows["score"] >= asked.min_score
             if not asked.copies:
@@ -125,7 +134,8 @@ def _searched(collection, asked, pool, show):
                 used |= mine
                 places = np.flatnonzero(mine)
                 new = {"cosine": cosines[places, query], "shard": np.full(len(places), number),
-                       "row": start + rows["row"][places], "hash": rows["hash"][places]}
+                       "row": start + rows["row"][places], "hash": rows["hash"][places],
+                       "cells": rows["cells"][places]}
                 best[query] = _best(best[query], new, pool)
             found.compared += int(used.sum())
         if show:
@@ -133,7 +143,13 @@ def _searched(collection, asked, pool, show):
     return found, best
 
 
-_KINDS = {"cosine": np.float32, "shard": int, "row": int, "hash": np.uint64}
+_NONE = {"cosine": np.empty(0, np.float32), "shard": np.empty(0, int), "row": np.empty(0, int),
+         "hash": np.empty(0, np.uint64), "cells": cells_of(())}
+
+
+def _copies(asked, hashes, cells):
+    """Whether photos show the same picture as the queries' photo."""
+    return same_pictures(hashes, cells, asked.hash, cells_of([asked.thumbnail])[0])
 
 
 def _rows(batch, names, width, shard):
@@ -151,7 +167,9 @@ def _rows(batch, names, width, shard):
     found = compute.index_in(objects.column("class"), value_set=pyarrow.array(names, pyarrow.string()))
     vectors = embeddings.flatten().to_numpy(zero_copy_only=False)  # of those that are not null
     coloured = {"colour": largest_colours(objects.column("colours"))} if "colours" in objects.schema.names else {}
-    return {**coloured, "row": held, "class": found.fill_null(-1).to_numpy(zero_copy_only=False),
+    shown = objects.column("thumbnail").to_pylist() if "thumbnail" in objects.schema.names else [None] * len(held)
+    return {**coloured, "row": held, "cells": cells_of(shown),
+            "class": found.fill_null(-1).to_numpy(zero_copy_only=False),
             "score": objects.column("score").to_numpy(zero_copy_only=False),
             "hash": objects.column("hash").to_numpy(zero_copy_only=False).astype(np.uint64),
             "object": objects.column("object").to_numpy(zero_copy_only=False),
@@ -190,15 +208,14 @@ def _chosen(candidates, asked, found):
     """Places of the candidates that are given: of those that show the same picture the best alone."""
     if asked.copies:
         return list(range(min(asked.count, len(candidates["cosine"]))))
-    places, hashes = [], np.empty(0, np.uint64)
-    for place, own in enumerate(candidates["hash"]):
+    places, hashes, cells = [], candidates["hash"], candidates["cells"]
+    for place in range(len(hashes)):
         if len(places) == asked.count:
             break
-        if (np.bitwise_count(hashes ^ own) <= DISTANCE).any():
+        if same_pictures(hashes[places], cells[places], hashes[place], cells[place]).any():
             found.repeated += 1
             continue
         places.append(place)
-        hashes = np.append(hashes, own)
     return places
 
 
@@ -214,6 +231,6 @@ def _with_rows(collection, asked, best, chosen):
         rows.update(zip([(shard, number) for number in numbers],
                         collection.rows_at(collection.shards[shard], numbers, tuple(COLUMNS))))
     return [[Match(float(candidates["cosine"][place]),
-                   int(np.bitwise_count(candidates["hash"][place] ^ np.uint64(asked.hash))) <= DISTANCE,
+                   bool(_copies(asked, candidates["hash"][[place]], candidates["cells"][[place]])[0]),
                    rows[int(candidates["shard"][place]), int(candidates["row"][place])]) for place in some]
             for candidates, some in zip(best, chosen)]

@@ -9,12 +9,13 @@ import itertools
 import os
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
 
 from mrcnn.collections.colour_names import NAMES, colour_numbers
-from mrcnn.collections.near_copies import copy_leaders
+from mrcnn.collections.near_copies import BY_GREY, cells_of, copy_leaders
 from mrcnn.collections.reading import Collection
 from mrcnn.collections.rows import PEOPLE, persons_of
 from mrcnn.data.formats.parquet_files import load_pyarrow
@@ -29,6 +30,7 @@ PERSONS = 1 << 16  # a person's number is below it
 KINDS = ("class", "colour", "attribute")
 NOTHING = "nothing that counts"  # of an outfit, in tables
 READ_AT_ONCE = 10_000  # rows that come from DuckDB to Python
+PICTURES = 1 << 18  # photos whose thumbnails do
 _SIGNS = re.compile(r"[*?[]")  # of a pattern
 _PEOPLE = "(" + ", ".join(f"'{name}'" for name in PEOPLE) + ")"
 
@@ -128,8 +130,11 @@ class Tables:
         return self.rows(query, *values)[0][0]
 
     def _read(self):
+        self._known = set()  # columns that some shard has
         for path in self.collection.shards:  # one by one, so that the one that is damaged is named
-            missing = sorted(NEEDED - set(self.collection.columns_of(path)))
+            columns = set(self.collection.columns_of(path))
+            self._known |= columns
+            missing = sorted(NEEDED - columns)
             if missing:
                 raise DataError(f"{path} has no column {', '.join(missing)}: it was not written by collection label; "
                                 "move it away.")
@@ -140,19 +145,33 @@ class Tables:
         self.facts["rows"] = self.one("SELECT count(*) FROM raw")
 
     def _photos(self, copies):
-        self.run("""CREATE TABLE photos AS SELECT row_number() OVER (ORDER BY photo) - 1 AS id, photo, hash, error
-            FROM raw WHERE object IS NULL OR object = 0""")  # the first row of each photo
-        readable = "error IS NULL AND hash IS NOT NULL"
-        found = self.run(f"SELECT id, hash FROM photos WHERE {readable} ORDER BY id").fetchnumpy()
-        ids, hashes = np.asarray(found["id"]), np.asarray(found["hash"])
-        leaders, bits = copy_leaders(hashes) if len(ids) else (np.arange(0), 0)
+        shown = "thumbnail" if "thumbnail" in self._known else "NULL::VARCHAR AS thumbnail"
+        self.run(f"""CREATE TABLE photos AS SELECT row_number() OVER (ORDER BY photo) - 1 AS id, photo, hash, {shown},
+            error FROM raw WHERE object IS NULL OR object = 0""")  # the first row of each photo
+        ids, hashes, cells = self._pictures()
+        leaders, bits, crowded = copy_leaders(hashes, cells)
         kept = ids[np.unique(leaders)]
         self.facts.update(photos=self.one("SELECT count(*) FROM photos"), copies=int(len(ids) - len(kept)), bits=bits,
-                          unreadable=self.one("SELECT count(error) FROM photos"))
+                          unreadable=self.one("SELECT count(error) FROM photos"), crowded=crowded)
+        grey = int(len(ids) - cells.any(axis=(1, 2)).sum())
+        if grey and self.facts["copies"] and not copies:
+            warnings.warn(f"{grey:,} photos of {self.collection.folder} {BY_GREY}, or --count-copies.", stacklevel=4)
         self.database.register("chosen", load_pyarrow()[0].table({"id": np.asarray(ids if copies else kept, np.int64)}))
         self.run("CREATE TABLE kept AS SELECT photos.id, photo FROM photos JOIN chosen USING (id)")
         self.database.unregister("chosen")
         self.facts["counted"] = self.one("SELECT count(*) FROM kept")
+
+    def _pictures(self):
+        """(numbers of the photos that could be read, their hashes, cells of their thumbnails)."""
+        ids, hashes, cells = [np.empty(0, int)], [np.empty(0, np.uint64)], [cells_of(())]
+        for start in range(0, self.one("SELECT count(*) FROM photos"), PICTURES):
+            some = self.run("SELECT id, hash, thumbnail FROM photos WHERE error IS NULL AND hash IS NOT NULL "
+                            "AND id BETWEEN ? AND ? ORDER BY id", start, start + PICTURES - 1).fetchnumpy()
+            ids.append(np.asarray(some["id"]))
+            hashes.append(np.asarray(some["hash"]))
+            cells.append(cells_of(some["thumbnail"].tolist()))
+        self.run("ALTER TABLE photos DROP COLUMN thumbnail")
+        return tuple(map(np.concatenate, (ids, hashes, cells)))
 
     def _outfits(self):
         known = [name for (name,) in self.rows("SELECT DISTINCT class FROM raw WHERE class IS NOT NULL ORDER BY 1")]

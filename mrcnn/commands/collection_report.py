@@ -76,9 +76,12 @@ def tell(tables: Tables) -> None:
         if count:
             print(f"{count:,} {text}.")
     if facts["copies"]:
-        print(f"{facts['copies']:,} photos are near-copies of others (hashes within {facts['bits']} bits)"
+        print(f"{facts['copies']:,} photos are near-copies of others (hashes within {facts['bits']} bits, like colours)"
               + (" and count all the same." if facts["counted"] + facts["unreadable"] == facts["photos"] else
                  " and are left out: --count-copies counts them."))
+    if facts["crowded"]:
+        print(f"{facts['crowded']:,} photos have so many others of a like hash that not all were compared: some "
+              "near-copies of them may count.", file=sys.stderr)
 
 
 def grouped(tables: Tables, options: argparse.Namespace) -> tuple:

@@ -58,7 +58,8 @@ def similar(options: argparse.Namespace) -> int:
     for reason, number in left_out.items():
         print(f"{number} {reason}, left out.")
     asked = Asked(vectors_of(rows), [None if options.any_class else row["class"] for row in rows],
-                  rows[0]["hash"], options.top, options.min_score, options.with_copies, colours_of(rows, options))
+                  rows[0]["hash"], options.top, options.min_score, options.with_copies, colours_of(rows, options),
+                  rows[0].get("thumbnail"))
     with progress_bar("Comparing", "shards") as show:
         found = most_alike(collection, asked, show)
     tell(collection, rows, found, options)
@@ -155,7 +156,7 @@ def tell(collection: Collection, rows: list[dict], found: Found, options: argpar
     classes = "" if options.any_class else f" of the class {' or '.join(sorted({row['class'] for row in rows}))}"
     classes += " and of its colour" if options.same_colour else ""
     if found.copies:
-        print(f"{found.copies:,} photos of the collection show the same picture (hashes within 6 bits)"
+        print(f"{found.copies:,} photos of the collection show the same picture (hashes within 6 bits, like colours)"
               + (", and count all the same." if options.with_copies else ": left out; --with-copies takes them."))
     if not found.compared:
         raise DataError(f"{collection.folder} has no other objects{classes} of a score of at least "
@@ -168,6 +169,10 @@ def tell(collection: Collection, rows: list[dict], found: Found, options: argpar
               "of another program would be faster.")
     if found.repeated:
         print(f"{found.repeated} matches are left out, as a better one shows the same picture.")
+    if found.older and (found.copies or found.repeated) and not options.with_copies:
+        from mrcnn.collections.near_copies import BY_GREY
+
+        print(f"{found.older} of {len(collection.shards)} shards {BY_GREY}, or --with-copies.", file=sys.stderr)
     for row, matches in zip(rows, found.matches):
         first = matches[0].row["photo"] if matches else None
         print(f"{row['object']} {row['class']}: " + (

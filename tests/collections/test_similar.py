@@ -1,5 +1,7 @@
 """The search for what is alike: planted neighbours, an independent reference, near copies, and what it refuses."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -123,3 +125,25 @@ def test_other_embeddings_and_none_are_told(tmp_path):
     empty = write_collection(tmp_path / "empty", [[{"photo": "a.jpg", "hash": 2**50}]], embedding="x")
     found = most_alike(Collection(empty), Asked(np.ones((1, 5), np.float32), [None], 0))
     assert found.matches == [[]] and found.compared == 0
+
+
+def test_one_garment_in_other_colours_is_no_near_copy(tmp_path):
+    shades = [bytes([200, 128 + change, 128] * 16).hex() for change in (0, 5, 40, 80, 84)]
+    rows = [embedded(f"{number}.jpg", 0, "top", np.ones(WIDTH), hash=7, thumbnail=shade)
+            for number, shade in enumerate(shades)]
+    collection = Collection(write_collection(tmp_path / "c", [rows], embedding="x"))
+    asked = Asked(unit_rows([np.ones(WIDTH)]), ["top"], 7, thumbnail=shades[0])
+    found = most_alike(collection, asked)
+    assert [match.row["photo"] for match in found.matches[0]] == ["2.jpg", "3.jpg"]
+    assert (found.copies, found.repeated, found.older) == (2, 1, 0)
+    found = most_alike(collection, dataclasses.replace(asked, thumbnail=None))
+    assert found.matches == [[]] and found.copies == 5
+
+
+def test_shards_without_thumbnails_are_counted(tmp_path):
+    from pyarrow import parquet
+
+    collection, _ = made(tmp_path / "c", 20)
+    table = parquet.read_table(collection.shards[0])
+    parquet.write_table(table.drop_columns(["thumbnail"]), collection.shards[0])
+    assert most_alike(collection, Asked(unit_rows([np.ones(WIDTH)]), ["top"], 7)).older == 1

@@ -1,5 +1,8 @@
 """The tables of a collection: which outfits there are, whose a garment is, and how its colour is called."""
 
+import os
+import warnings
+
 import numpy as np
 import pytest
 
@@ -104,3 +107,23 @@ def test_a_path_that_duckdb_cannot_read_is_told(tmp_path):
     folder = write_collection(tmp_path / "a\\b[1]", [[row("a.jpg", 0, "hat")]])
     with pytest.raises(DataError, match=r"shard-000000.parquet: DuckDB cannot read .* backslash .*: rename the folder"):
         Tables(folder)
+
+
+def test_copies_in_shards_without_thumbnails_are_told(tmp_path):
+    """One shirt in two colours: one picture by its hash, two with thumbnails; and a shard of an earlier version."""
+    from pyarrow import parquet
+
+    shades = [bytes([200, 128 + change, 128] * 16).hex() for change in (0, 9, 40)]
+    rows = [row(f"{number}.jpg", 0, "top", hash=7, thumbnail=shade) for number, shade in enumerate(shades)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Tables(write_collection(tmp_path / "new", [rows])).facts["copies"] == 1
+    old = write_collection(tmp_path / "old", [rows[:2], rows[2:]])
+    for name, told, copies in (("shard-000001.parquet", "1 photos", 2), ("shard-000000.parquet", "3 photos", 2)):
+        table = parquet.read_table(os.path.join(old, name))
+        parquet.write_table(table.drop_columns(["thumbnail"]), os.path.join(old, name))
+        with pytest.warns(UserWarning, match=f"{told} of .* keep no thumbnails.*label the photos anew in a new folder"):
+            assert Tables(old).facts["copies"] == copies
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Tables(old, copies=True).facts["counted"] == 3
