@@ -284,8 +284,10 @@ def _of_tar(path):
         if len(stream.last) < tarfile.BLOCKSIZE or any(stream.last):
             # Blocks of zeros end an archive; tarfile also stops, without a word, at a header that is damaged.
             raise EOFError("the header of its next member is damaged or missing")
-        while stream.read(BLOCK):  # to the end of what is compressed, where its checksum lies
-            pass
+        while data := stream.read(BLOCK):  # to the end of what is compressed, where its checksum lies
+            if any(data):
+                raise DataError(f"{path}: more follows behind its end, as of TAR files joined by cat, and would not be "
+                                "read: unpack it by hand, and pack it anew.")
 
 
 def _what(is_link):

@@ -203,3 +203,19 @@ def test_what_is_cut_short_or_changed_is_named(tmp_path, kind):
     path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1:])
     with pytest.raises(DataError, match="a.bin: is damaged or cut short .*fetch it again"):
         read(path)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["tar", "tar.gz"])
+def test_a_tar_file_behind_another_one_is_refused_and_zeros_are_not(tmp_path, pack):
+    parts = []
+    for name in ("1.jpg", "2.jpg"):
+        held = io.BytesIO()
+        with tarfile.open(fileobj=held, mode="w") as archive:
+            archive.addfile(tarfile.TarInfo(name))
+        parts.append(held.getvalue())
+    path = tmp_path / "a.tar"
+    path.write_bytes(pack(parts[0] + parts[1]))
+    with pytest.raises(DataError, match="a.tar: more follows behind its end, as of TAR files joined by cat.*unpack it"):
+        list(members(path, lambda: None))
+    path.write_bytes(pack(parts[0] + bytes(1 << 20)))
+    assert [member.name for member in members(path, lambda: None)] == ["1.jpg"]
