@@ -113,12 +113,14 @@ def test_every_third_frame_is_looked_at_and_those_between_show_the_same(run):
                                        ["--every", "3", "--from", "0.2", "--to", "0.5"]])
 def test_no_frame_waits_for_a_later_one_to_be_looked_at(run, monkeypatch, batch, arguments):
     model, some, waiting = SquareFinder(batch=batch), command.Run.some, []
-    code, wanted, lines = run(*arguments, model=SquareFinder(), output="wanted.mp4")
+    code, wanted, lines = run(*arguments, model=SquareFinder(), output="wanted/")
     monkeypatch.setattr(command.Run, "some", lambda self, frames: [waiting.append(len(frames)), some(self, frames)])
-    code, path, again = run(*arguments, model=model)
+    code, path, again = run(*arguments, model=model, output="again/")
     assert code == 0 and set(waiting) == {1} and again == lines and len(waiting) == len(lines)
     assert model.seen == sum(line["looked_at"] for line in lines) and max(model.asked) == min(batch, model.seen)
-    np.testing.assert_array_equal(read_film(path)[0], read_film(wanted)[0])
+    # As PNG files: x264 by several threads does not give the same bytes each time.
+    written = [[(folder / name).read_bytes() for name in sorted(os.listdir(folder))] for folder in (path, wanted)]
+    assert written[0] == written[1] and len(written[0]) == len(lines)
 
 
 def test_a_film_that_can_be_read_once_alone_keeps_the_frames_of_one_batch(run, monkeypatch, film):
