@@ -34,4 +34,4 @@ class ExportError(UserError, ValueError):
 
 
 class NonFiniteLoss(UserError, ArithmeticError):
-    """A loss or gradient became NaN or infinite."""
+    """A loss, a gradient or a weight became NaN or infinite."""

@@ -154,7 +154,7 @@ class Trainable:
             The Keras History of the stage.
 
         Raises:
-            NonFiniteLoss: a loss or gradient is NaN or infinite.
+            NonFiniteLoss: a loss, a gradient or a weight is NaN or infinite.
             DataError: a photo cannot be used, or data sets and a loaded checkpoint name other classes.
             ConfigError: an argument cannot be, or settings, data set and devices do not fit each other.
             RunError: another process trains this run, or this one was forked from that of the network.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
-from mrcnn.errors import NonFiniteLoss
+from mrcnn.errors import DataError, NonFiniteLoss
 from mrcnn.files import disk_reason, remove_leftovers
 from mrcnn.progress import draws_bars, log_lines, steering_terminal
 from mrcnn.training import event_files
@@ -23,26 +23,45 @@ HOOKS = [name for name in vars(keras.callbacks.Callback) if name.startswith("on_
 
 
 class StopAtNonFiniteLoss(keras.callbacks.Callback):
-    """Ends training at the first loss that is not finite, before that epoch's checkpoint is written."""
+    """Ends training at the first loss that is not finite, before that epoch's checkpoint is written.
+
+    So it does where the epoch's last step made the weights NaN or infinite, whose losses nobody saw.
+    """
 
     def __init__(self, batches: object):
         super().__init__()
-        self.batches, self.epoch = batches, 0
+        self.batches, self.epoch, self.step = batches, 0, 0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.step = batch
         bad = [name for name, value in (logs or {}).items() if not math.isfinite(value)]
-        if not bad:
-            return
-        parts = [name for name in bad if name != "loss"] or bad
+        if bad:
+            parts = [name for name in bad if name != "loss"] or bad
+            self._stop(f"{', '.join(parts)} became NaN or infinite")
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        floats = [weight for weight in self.model.weights if keras.backend.is_float_dtype(weight.dtype)]
+        finite = [keras.ops.all(keras.ops.isfinite(weight)) for weight in floats]
+        if finite and not bool(keras.ops.all(keras.ops.stack(finite))):
+            bad = [weight.path for weight, is_finite in zip(floats, finite) if not bool(is_finite)]
+            self._stop(f"{len(bad)} of {len(floats)} weights (first: {bad[0]}) became NaN or infinite")
+        if not math.isfinite((logs or {}).get("val_loss", 0)):
+            raise NonFiniteLoss(
+                f"The validation loss is NaN or infinite after epoch {epoch + 1}, whose own losses are not: lower the "
+                "learning rate, or look at the annotations of the validation photos; the checkpoints of the epochs "
+                "before are intact."
+            )
+
+    def _stop(self, what):
         dataset = self.batches.dataset
-        photos = ", ".join(dataset.sample_name(i) for i in self.batches.image_ids_of(batch))
+        photos = ", ".join(dataset.sample_name(i) for i in self.batches.image_ids_of(self.step))
         raise NonFiniteLoss(
-            f"{', '.join(parts)} became NaN or infinite in epoch {self.epoch + 1}, step {batch + 1}, on the photos "
-            f"{photos}. Look at their annotations, lower the learning rate, or lower GRADIENT_CLIP_NORM; the "
-            "checkpoints of finished epochs are intact."
+            f"{what} in epoch {self.epoch + 1}, step {self.step + 1}, on the photos {photos}. Look at their "
+            "annotations, lower the learning rate, or lower GRADIENT_CLIP_NORM; the checkpoints of finished epochs "
+            "are intact."
         )
 
 
@@ -147,24 +166,54 @@ class HistoryFile(keras.callbacks.Callback):
     """history.csv: one row for each epoch over all stages and resumes; a figure that is new in one gets a column.
 
     An epoch that is run again, after a kill or from an older checkpoint, replaces its row. The column `epoch` counts
-    from 0, as Keras does: the checkpoint of row 0 is ..._0001.h5.
+    from 0, as Keras does: the checkpoint of row 0 is ..._0001.h5. A file that another program has open, or has saved
+    in another form, costs one warning, never the training: its rows are in memory and are written with the next ones.
     """
 
     def __init__(self, path: str | os.PathLike):
         super().__init__()
-        self.path, self.was_there = path, False
+        self.path, self.rows, self.was_there, self.behind, self.told = path, [], False, False, set()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self.was_there = bool(read_history_rows(self.path))  # a damaged file shows before an epoch is trained
+        self.rows = read_history_rows(self.path)  # a damaged file shows before an epoch is trained
+        self.was_there = bool(self.rows)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if self.was_there and not os.path.isfile(self.path):
             warnings.warn(f"{self.path} has gone since the last epoch, and with it perhaps the checkpoints beside it: "
                           "training goes on and writes it anew from this epoch on.", stacklevel=2)
-        rows = [row for row in read_history_rows(self.path) if int(row["epoch"]) != epoch]
+            self.rows = []
+        elif not self.behind:
+            self._read()
+        rows = [row for row in self.rows if int(row["epoch"]) != epoch]
         rows.append({"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}})
-        write_history_rows(self.path, sorted(rows, key=lambda row: int(row["epoch"])))
-        self.was_there = True
+        self.rows = sorted(rows, key=lambda row: int(row["epoch"]))
+        self._write("close it in other programs. Training goes on, and all rows are written after the next epoch that "
+                    "finds it free.")
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        if self.behind:
+            self._write("it lacks the rows of the last epochs, whose checkpoints are there.")
+
+    def _read(self):
+        try:
+            self.rows = read_history_rows(self.path)
+        except DataError:
+            self._tell("was saved in another form by another program: it is written anew, with the rows of all epochs "
+                       "so far. Open a copy of it while training.")
+
+    def _write(self, outlook):
+        try:
+            write_history_rows(self.path, self.rows)
+            self.behind, self.was_there = False, True
+        except DataError as error:
+            self.behind = True
+            self._tell(f"cannot be written ({disk_reason(error.__cause__) or error}): {outlook}")
+
+    def _tell(self, text):
+        if text not in self.told:
+            warnings.warn(f"{self.path} {text}", stacklevel=4)
+        self.told.add(text)
 
 
 class Drawing(keras.callbacks.Callback):

@@ -19,8 +19,16 @@ import numpy as np
 import pytest
 from tensorboard.util.tensor_util import make_ndarray
 
-from mrcnn.errors import DataError
-from mrcnn.training.callbacks import Checkpoint, Drawing, HistoryFile, Measuring, ProgressBar, TensorBoardLogs
+from mrcnn.errors import DataError, NonFiniteLoss
+from mrcnn.training.callbacks import (
+    Checkpoint,
+    Drawing,
+    HistoryFile,
+    Measuring,
+    ProgressBar,
+    StopAtNonFiniteLoss,
+    TensorBoardLogs,
+)
 
 
 def test_history_keeps_its_columns_over_resumes(tmp_path):
@@ -55,6 +63,92 @@ def test_a_run_folder_that_vanishes_is_told_and_training_goes_on(tmp_path):
         record.on_epoch_end(1, {"loss": 1.0})
     record.on_epoch_end(2, {"loss": 0.5})
     assert [row["epoch"] for row in csv.DictReader(path.open(newline=""))] == ["1", "2"]
+
+
+def epochs_in(path):
+    with open(path, newline="") as file:
+        return [(row["epoch"], float(row["loss"])) for row in csv.DictReader(file)]
+
+
+def test_a_history_that_another_program_saved_again_costs_one_warning(tmp_path):
+    path = tmp_path / "history.csv"
+    record = HistoryFile(str(path))
+    record.on_train_begin()
+    record.on_epoch_end(0, {"loss": 2.0})
+    for epoch in (1, 2):
+        path.write_text(path.read_text().replace(",", ";"))
+        with pytest.warns(UserWarning, match="saved in another form .*written anew") if epoch == 1 \
+                else contextlib.nullcontext():
+            record.on_epoch_end(epoch, {"loss": 1.0})
+    assert epochs_in(path) == [("0", 2), ("1", 1), ("2", 1)]
+
+
+def test_a_history_that_cannot_be_written_costs_one_warning_and_no_row(tmp_path, monkeypatch):
+    path, locked, replace = tmp_path / "history.csv", [], os.replace
+
+    def replace_unless_locked(source, target, **options):
+        if locked and os.fspath(target) == str(path):
+            raise PermissionError(13, "used by another process", str(target))
+        return replace(source, target, **options)
+
+    monkeypatch.setattr(os, "replace", replace_unless_locked)
+    record = HistoryFile(str(path))
+    record.on_train_begin()
+    record.on_epoch_end(0, {"loss": 4.0})
+    locked.append(True)
+    with pytest.warns(UserWarning, match=r"history.csv cannot be written \(used by another process\): close it"):
+        record.on_epoch_end(1, {"loss": 3.0})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        record.on_epoch_end(2, {"loss": 2.0})
+        assert epochs_in(path) == [("0", 4)]
+        locked.clear()
+        record.on_epoch_end(3, {"loss": 1.0})
+        assert epochs_in(path) == [("0", 4), ("1", 3), ("2", 2), ("3", 1)]
+        locked.append(True)
+        record.on_epoch_end(4, {"loss": 0.5})
+    with pytest.warns(UserWarning, match="history.csv .*lacks the rows of the last epochs"):
+        record.on_train_end()
+    locked.clear()
+    record.on_train_end()
+    assert epochs_in(path)[-1] == ("4", 0.5)
+
+
+class Spoil(keras.callbacks.Callback):
+    """Makes weights NaN in a step, as one that is too long does: only the next step's loss would show it."""
+
+    def __init__(self, epoch, step):
+        super().__init__()
+        self.at, self.epoch = (epoch, step), 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.at:
+            bias = self.model.layers[-1].bias
+            bias.assign(np.full(bias.shape, np.nan))
+
+
+BATCHES = SimpleNamespace(dataset=SimpleNamespace(sample_name="photo{}.png".format), image_ids_of=lambda step: [step])
+
+
+def test_weights_that_the_last_step_of_an_epoch_spoils_become_no_checkpoint():
+    reached = []
+    with pytest.raises(NonFiniteLoss, match=r"1 of 2 weights \(first: .*bias\) became NaN or infinite in epoch 2, "
+                                            r"step 2, on the photos photo1.png. .*finished epochs are intact"):
+        fitted(Spoil(1, 1), StopAtNonFiniteLoss(BATCHES),
+               keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: reached.append(epoch)), epochs=3)
+    assert reached == [0]
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_run():
+    stop = StopAtNonFiniteLoss(BATCHES)
+    stop.set_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]))
+    stop.on_epoch_end(0, {"loss": 1.0, "val_loss": 2.0})
+    stop.on_epoch_end(0, {"loss": 1.0})
+    with pytest.raises(NonFiniteLoss, match="validation loss is NaN or infinite after epoch 2.*epochs before"):
+        stop.on_epoch_end(1, {"loss": 1.0, "val_loss": math.nan})
 
 
 def fitted(*callbacks, epochs=2):
