@@ -27,7 +27,7 @@ def attribute_figures(truth: dict, masks: Comparison, images: Sequence[ImagePair
         masks: of `read_comparison` of this truth and the results. Results have "attribute_ids", those that are told,
             and if they were made here "attribute_scores", {name: score}; without these a told one scores 1.
         images: of `pair_images(masks)`.
-        partial: whether an object without attributes is one that nobody described; it is left out then.
+        partial: whether an object without attributes is one that nobody described; it is left out then, of all figures.
 
     Returns:
         None where the truth or the results have no attributes; else
@@ -56,7 +56,7 @@ def attribute_figures(truth: dict, masks: Comparison, images: Sequence[ImagePair
     means = {f"mean_{name}": float(np.mean([row[name] for row in known])) if known else math.nan
              for name in ("AP", "F1")}
     return {"found": len(has), **best, **means, "classes": rows,
-            "AP_IoU+F1": joint_precision(masks, images, places)}
+            "AP_IoU+F1": joint_precision(masks, images, places, partial)}
 
 
 def rank_attributes(scores: np.ndarray, has: np.ndarray) -> list[Ranking]:
@@ -137,14 +137,17 @@ def attribute_f1(told: np.ndarray, true: np.ndarray) -> np.ndarray:
     return np.divide(values, weights, out=np.ones(values.shape), where=weights > 0)
 
 
-def joint_precision(masks: Comparison, images: Sequence[ImagePairs], places: dict) -> dict[str, float]:
+def joint_precision(masks: Comparison, images: Sequence[ImagePairs], places: dict,
+                    partial: bool = False) -> dict[str, float]:
     """AP_IoU+F1 (Jia 2020, section 4) of masks: the mean over 10 thresholds of IoU and 10 of F1, and over the classes.
 
     As in Fashionpedia's own evaluation a class none of whose true objects has attributes is measured by IoU alone, and
     counts once where the others count once for each threshold of F1. Detections take objects by `match_jointly`.
+    With `partial` an object of another class that has no attributes is measured neither way: it need not be found, and
+    a detection that takes it by its mask does not count.
 
     Args:
-        masks, images: as for `attribute_figures`.
+        masks, images, partial: as for `attribute_figures`.
         places: {attribute id: column}.
 
     Returns:
@@ -156,14 +159,16 @@ def joint_precision(masks: Comparison, images: Sequence[ImagePairs], places: dic
     for entry in masks.objects:
         described[entry["category_id"]] |= not entry["iscrowd"] and _columns(entry, places).any()
     table = np.full((len(STEPS), len(STEPS), count), math.nan)
-    joint = []
+    joint, numbers = [], np.zeros(count, int)
     for pairs, own, own_crowds in zip(images, objects, crowds):
         told = np.array([_columns(masks.detections[i], places) for i in pairs.results], bool).reshape(-1, len(places))
         true = np.array([_columns(entry, places) for entry in own + own_crowds], bool).reshape(-1, len(places))
-        joint.append(_joint(pairs, attribute_f1(told, true), described))
+        unknown = partial & described[pairs.true_classes] & ~true[:len(own)].any(axis=1)
+        joint.append(_joint(pairs, attribute_f1(told, true), described, unknown))
+        numbers += np.bincount(pairs.true_classes[~unknown], minlength=count)
     for i, iou in enumerate(STEPS):
         for j, least in enumerate(STEPS):
-            rankings = _ranked(images, joint, count, iou, least)
+            rankings = _ranked(images, joint, numbers, iou, least)
             for k, ranking in enumerate(rankings):
                 if described[k] or j == 0:  # else the same for each threshold of F1
                     table[i, j, k] = ranked_precision(ranking)
@@ -183,8 +188,11 @@ def _mean(values):
     return float(np.nanmean(values)) if np.isfinite(values).any() else math.nan
 
 
-def _joint(pairs, agreement, described):
-    """What `match_jointly` takes of an image, its objects first and then its crowds. agreement: float [D, G + C]."""
+def _joint(pairs, agreement, described, unknown):
+    """What `match_jointly` takes of an image, its objects first, then those that do not count. agreement: [D, G + C].
+
+    unknown: bool [G], objects that nobody described.
+    """
     true_classes = np.concatenate([pairs.true_classes, pairs.crowd_classes])
     crowd = np.arange(len(true_classes)) >= len(pairs.true_classes)
     overlaps = np.concatenate([pairs.overlaps, pairs.crowd_overlaps], axis=1)
@@ -193,23 +201,26 @@ def _joint(pairs, agreement, described):
     by_iou = ~described[true_classes]
     if pairs.open_classes is not None:
         by_iou[crowd] |= pairs.open_classes
-    return (np.where(pairs.classes[:, None] == true_classes, overlaps, 0), np.where(by_iou, 1.0, agreement), crowd,
-            crowd & by_iou)
+    shared, unknown = crowd & by_iou, np.concatenate([unknown, np.zeros(crowd.sum(), bool)])
+    overlaps = np.where(pairs.classes[:, None] == true_classes, overlaps, 0)
+    order = np.argsort(crowd | unknown, kind="stable")
+    return (overlaps[:, order], np.where(by_iou | unknown, 1.0, agreement)[:, order], (crowd | unknown)[order],
+            shared[order])
 
 
-def _ranked(images, joint, count, iou, least):
-    """list of Ranking, one a class, of the detections that are correct at two thresholds. joint: of `_joint`."""
-    scores, classes, correct, objects = [], [], [], np.zeros(count, int)
+def _ranked(images, joint, numbers, iou, least):
+    """list of Ranking, one a class, of the detections that are correct at two thresholds.
+
+    joint: of `_joint`; numbers: int [K] of the objects.
+    """
+    scores, classes, correct = [np.zeros(0)], [np.zeros(0, int)], [np.zeros(0, bool)]
     for pairs, own in zip(images, joint):
         matches = match_jointly(*own, iou, least)
-        counted = matches < len(pairs.true_classes)
+        counted = matches < np.sum(~own[2])
         scores.append(pairs.scores[counted])
         classes.append(pairs.classes[counted])
         correct.append(matches[counted] >= 0)
-        objects += np.bincount(pairs.true_classes, minlength=count)
-    if not images:
-        return rank(np.zeros(0), np.zeros(0, int), np.zeros(0, bool), objects)
-    return rank(np.concatenate(scores), np.concatenate(classes), np.concatenate(correct), objects)
+    return rank(np.concatenate(scores), np.concatenate(classes), np.concatenate(correct), numbers)
 
 
 def match_jointly(overlaps: np.ndarray, agreement: np.ndarray, crowd: np.ndarray, shared: np.ndarray, iou: float,
@@ -223,8 +234,8 @@ def match_jointly(overlaps: np.ndarray, agreement: np.ndarray, crowd: np.ndarray
     Args:
         overlaps: float [D, G] IoU, detections in falling order of score.
         agreement: float [D, G] F1 of the attributes.
-        crowd: bool [G], which come last.
-        shared: bool [G], crowds that any number of detections take; others are taken once, as objects are.
+        crowd: bool [G], crowds and other objects that do not count, which come last.
+        shared: bool [G], those of them that any number of detections take; others are taken once, as objects are.
         iou: least IoU.
         least: least F1.
 

@@ -77,6 +77,23 @@ def test_objects_that_nobody_described():
     assert partial["classes"][1]["AP"] == 1 and partial["found"] == 1
 
 
+def test_masks_of_objects_that_nobody_described_are_measured_neither_way():
+    truth = truth_of((0, 1, [2]), (1, 1, []), (2, 1, []), (3, 2, []))
+    described = [found(0, 1, 0.9, [2]), found(3, 2, 0.9, [])]
+    undescribed = [found(1, 1, 0.95, [3]), found(2, 1, 0.94, [3])]
+    assert figures(truth, described + undescribed)["AP_IoU+F1"]["AP_F75"] < 0.7
+    for results in (described, described + undescribed[:1], described + undescribed):
+        joint = figures(truth, results, partial_attributes=True)["AP_IoU+F1"]
+        assert joint["AP"] == pytest.approx(1) and joint["AP_F75"] == pytest.approx(1)
+    # A second detection of one, and one where nothing is, are false alarms still: precision 1/2 of the skirts. No shoe
+    # is described, so shoes are measured by masks: one that is not found counts.
+    for false in (found(1, 1, 0.91, [3]), found(5, 1, 0.91, [3])):
+        joint = figures(truth, described + undescribed + [false], partial_attributes=True)["AP_IoU+F1"]
+        assert joint["AP_F75"] == pytest.approx((0.5 + 1) / 2)
+    joint = figures(truth, described[:1], partial_attributes=True)["AP_IoU+F1"]
+    assert joint["AP_F75"] == pytest.approx(0.5)
+
+
 def test_results_of_other_programs_have_ids_alone():
     truth = truth_of((0, 1, [2, 3]), (1, 1, [3]))
     result = figures(truth, [found(0, 1, 0.9, [2]), found(1, 1, 0.8, [2, 3, 99])])  # 99 is none of the truth's
