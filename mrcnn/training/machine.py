@@ -65,14 +65,20 @@ def _read(path):
 
 
 def gpu_memory() -> int | None:
-    """Bytes of memory of the first NVIDIA GPU, as its driver's program tells; None without one.
+    """Bytes of memory of the first NVIDIA GPU that this process may use, as its driver's program tells.
 
     No backend is asked, for that would take the GPU's memory for this process.
+
+    Returns:
+        The number; None without such a GPU, or where what CUDA_VISIBLE_DEVICES has first is no number or UUID of one.
     """
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not shutil.which("nvidia-smi"):
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    first = None if visible is None else visible.split(",")[0].strip()
+    if first in ("", "-1") or not shutil.which("nvidia-smi"):
         return None
+    chosen = [] if first is None else ["-i", first]  # a number or a UUID
     try:
-        told = subprocess.run(["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
+        told = subprocess.run(["nvidia-smi", *chosen, "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
                               capture_output=True, text=True, timeout=20, check=True).stdout
         return int(told.split()[0]) * 2**20
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):

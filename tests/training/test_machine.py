@@ -49,6 +49,28 @@ def test_no_gpu_is_found_without_its_program_or_where_it_is_hidden(monkeypatch, 
     assert machine.gpu_memory() is None
 
 
+@pytest.mark.parametrize("visible, wanted", [
+    (None, 8192), ("1", 81559), ("1,0", 81559), (" 1 , 0", 81559), ("GPU-b", 81559), ("0", 8192), ("", None),
+    ("-1,0", None), ("MIG-c", None), ("7", None),
+])
+def test_the_gpu_is_the_first_that_this_process_may_use(visible, wanted, monkeypatch, tmp_path):
+    program = tmp_path / "nvidia-smi"
+    program.write_text('''#!/bin/sh
+case "$1 $2" in
+"-i 1"|"-i GPU-b") echo 81559;;
+"-i 0"|"-i GPU-a") echo 8192;;
+-i*) echo "No devices were found"; exit 6;;
+*) echo 8192; echo 81559;;
+esac
+''')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert machine.gpu_memory() == (wanted and wanted * 2**20)
+
+
 @pytest.mark.parametrize("told, bfloat16, float16", [
     ("flags\t\t: fpu avx512f avx512_bf16 amx_tile\n", True, False), ("Features : fp asimdhp bf16\n", True, True),
     ("model name\t: bf16 \xb5\nflags\t: fpu avx512_fp16\n", False, True), ("flags : fpu\n", False, False),
