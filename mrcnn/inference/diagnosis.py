@@ -24,6 +24,7 @@ from mrcnn.progress import progress_bar
 from mrcnn.weights.torchvision import settings_of
 
 SWAPPED_PHOTOS = 8  # looked at once more with red and blue swapped
+KEPT_CANVASES = 4  # whose anchors are in memory: a photo set may have a canvas of its own for each photo
 # What weights are learned for; others may differ when they are used.
 TRAINED_FOR = ("RPN_ANCHOR_SCALES", "RPN_ANCHOR_RATIOS", "RPN_ANCHOR_STRIDE", "MEAN_PIXEL", "GEOMETRY",
                "ROI_ALIGNED", "RPN_BBOX_STD_DEV", "BBOX_STD_DEV")
@@ -158,6 +159,8 @@ class Stages:
     def anchors_of(self, canvas: tuple[int, int, int]) -> np.ndarray:
         """float32 [A, 4] pixels of a canvas (h, w, C)."""
         if canvas not in self.anchors:
+            if len(self.anchors) == KEPT_CANVASES:
+                self.anchors.pop(next(iter(self.anchors)))
             self.model.get_anchors(canvas)
             self.anchors[canvas] = self.model.anchors
         return self.anchors[canvas]

@@ -171,9 +171,8 @@ def merge_tiles(detections: Sequence[dict], tiles: np.ndarray, shape: tuple[int,
         pieces.sort(key=lambda piece: -piece.score)
         in_tiles = [piece for piece in pieces if piece.source[0] < len(detections)]
         own = [_thing(group) for group in _groups(in_tiles, iou_threshold)]
-        for piece in pieces:
-            if piece.source[0] == len(detections):
-                own = _with_whole(own, piece, boxes[0], iou_threshold)
+        of_whole = [piece for piece in pieces if piece.source[0] == len(detections)]
+        own = _with_whole(own, of_whole, boxes[0], iou_threshold)
         own = _without_fragments(sorted(own, key=lambda thing: -thing.score))
         things, class_ids = things + own, class_ids + [class_id] * len(own)
     order = np.argsort([-thing.score for thing in things], kind="stable")
@@ -202,7 +201,7 @@ def _pieces(views, number, tiles, shape, class_id):
 
 def _groups(pieces, iou_threshold):
     """Lists of the pieces that are one object. pieces: of one class, best first."""
-    boxes, groups, group_of = _boxes(pieces), [], {}  # groups are lists of places
+    boxes, group_of = _boxes(pieces), {}  # groups are lists of places
     for i, piece in enumerate(pieces):
         near = np.flatnonzero(box_ops.intersection(boxes[:i], boxes[i]) > 0)
         matches = [(_sameness(pieces[j], piece, iou_threshold), -j) for j in near]
@@ -213,9 +212,8 @@ def _groups(pieces, iou_threshold):
                 best = min(max(pieces[k].score for k in some) for some in (group, other))
                 if len(group) == 1 or piece.score >= TRUSTED * best:
                     group = group + other
-        groups = [other for other in groups if other[0] not in group] + [group]
         group_of.update((j, group) for j in group)
-    return [[pieces[j] for j in sorted(group)] for group in groups]
+    return [[pieces[j] for j in sorted(group)] for i, group in group_of.items() if i == max(group)]
 
 
 def _views(pieces, group):
@@ -261,31 +259,46 @@ def _thing(group):
     return Thing(box, group[0].score, rle, area, False, tuple(piece.source for piece in group))
 
 
-def _with_whole(things, piece, tile, iou_threshold):
-    """The things with one more that the view of the whole photo found, unless they have it already."""
-    near = np.flatnonzero(box_ops.intersection(_boxes(things), piece.box) > 0)
+def _with_whole(things, pieces, tile, iou_threshold):
+    """The things with those more that the view of the whole photo found, unless they have them already."""
+    things, boxes = list(things), np.zeros((len(things) + len(pieces), 4), np.float32)
+    boxes[:len(things)] = _boxes(things)
+    for piece in pieces:
+        near = np.flatnonzero(box_ops.intersection(boxes[:len(things)], piece.box) > 0)
+        inside = _replaced(things, near, piece, tile, iou_threshold)
+        if inside is None:
+            continue
+        for i in inside:
+            things[i], boxes[i] = None, 0  # which is near nothing
+        boxes[len(things)] = piece.box
+        things.append(Thing(piece.box, piece.score, piece.rle, piece.area, True, (piece.source,)))
+    return [thing for thing in things if thing is not None]
+
+
+def _replaced(things, near, piece, tile, iou_threshold):
+    """Places of the things that a piece of the whole photo replaces; None where they have its object already."""
     large = ((piece.box[2:] - piece.box[:2]) > tile[2:] - tile[:2]).any()
-    inside = set()
+    inside = []
     for i in near:
         thing, shared = things[i], run_lengths.shared_area(things[i].rle, piece.rle)
         if thing.whole:
             if shared > iou_threshold * (thing.area + piece.area - shared):
-                return things
+                return None
         elif shared >= SAME_PIECE * thing.area:
             if shared >= COMPLETE * piece.area and not large:
-                return things
+                return None
             if piece.score >= TRUSTED * thing.score:
-                inside.add(i)
-    joined = Thing(piece.box, piece.score, piece.rle, piece.area, True, (piece.source,))
-    return [thing for i, thing in enumerate(things) if i not in inside] + [joined]
+                inside.append(i)
+    return inside
 
 
 def _without_fragments(things):
     """The things, best first, less the cut ones that lie in a better one."""
-    kept = []
+    boxes, kept = np.empty((len(things), 4), np.float32), []
     for thing in things:
-        near = [] if thing.whole else np.flatnonzero(box_ops.intersection(_boxes(kept), thing.box) > 0)
+        near = [] if thing.whole else np.flatnonzero(box_ops.intersection(boxes[:len(kept)], thing.box) > 0)
         if not any(run_lengths.shared_area(kept[i].rle, thing.rle) >= SAME_PIECE * thing.area for i in near):
+            boxes[len(kept)] = thing.box
             kept.append(thing)
     return kept
 

@@ -168,9 +168,11 @@ def kept_boxes(boxes: Tensor, classes: Tensor, iou_threshold: float) -> Tensor:
     Returns:
         int [K], indices of the kept boxes, best first.
     """
-    kept = []
-    for i in range(len(boxes)):
-        rivals = [j for j in kept if classes[j] == classes[i]]
-        if not rivals or iou(boxes[rivals], boxes[i]).max() <= iou_threshold:
-            kept.append(i)
-    return np.array(kept, int)
+    kept = np.zeros(len(boxes), bool)
+    for class_id in np.unique(classes):
+        own = np.flatnonzero(classes == class_id)
+        rivals, count = np.empty((len(own), 4), boxes.dtype), 0
+        for i, box in zip(own, boxes[own]):
+            if not count or iou(rivals[:count], box).max() <= iou_threshold:
+                rivals[count], kept[i], count = box, True, count + 1
+    return np.flatnonzero(kept)

@@ -128,6 +128,14 @@ def test_stages_of_both_geometries(tiny, tmp_path):
         assert step_tests(trace, model.config)[:2].all() and (least, most) == (90, 250)
 
 
+def test_anchors_of_a_few_canvases_are_in_memory(tiny):
+    stages, sides = diagnosis.Stages(tiny, {}), range(64, 64 + 32 * 9, 32)
+    for width in sides:
+        assert len(stages.anchors_of((64, width, 3))) == len(stages.model.anchors)
+        assert len(stages.anchors) <= diagnosis.KEPT_CANVASES
+    assert [canvas[1] for canvas in stages.anchors] == list(sides)[-diagnosis.KEPT_CANVASES:]
+
+
 @pytest.mark.parametrize("then, now, changed", [
     ({"IMAGE_RESIZE_MODE": "square", "IMAGE_MAX_DIM": 512}, {}, {"IMAGE_MAX_DIM": [512, 64]}),
     ({"IMAGE_RESIZE_MODE": "crop", "IMAGE_MIN_DIM": 64, "IMAGE_MAX_DIM": 512}, {"IMAGE_RESIZE_MODE": "crop"}, {}),

@@ -9,6 +9,7 @@ from mrcnn.data.masks import paste_masks
 from mrcnn.data.run_lengths import decode as rle_decode
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
+from mrcnn.inference import tiles as tiles_file
 from mrcnn.inference.detector import Detector
 from mrcnn.inference.tiles import merge_tiles, tile_boxes, tile_window
 from tests.tiny import TinyConfig
@@ -371,6 +372,20 @@ def test_the_whole_view_adds_what_is_larger_than_a_tile():
     for rle, mask in zip(answer["rles"], masks.values(), strict=True):
         np.testing.assert_array_equal(rle_decode(rle, SHAPE), mask)
     assert model.seen[0] == (1, 64, 64, 3) and len(model.seen) == 6
+
+
+def test_boxes_are_put_together_a_few_times_however_many_they_are(monkeypatch):
+    made = []
+    monkeypatch.setattr(tiles_file, "_boxes", lambda things, make=tiles_file._boxes: made.append(len(things))
+                        or make(things))
+    corners = np.stack(np.meshgrid(np.arange(12), np.arange(12)), axis=-1).reshape(-1, 2) * 10
+    masks = [rle_encode(rectangle(y, x, y + 8, x + 8, (128, 128))) for y, x in corners]
+    view = {"boxes": np.concatenate([corners, corners + 8], axis=1).astype(np.float32), "rles": masks,
+            "class_ids": np.ones(144, int), "scores": np.linspace(1, 0.5, 144)}
+    cut = tile_boxes((128, 128), 128)
+    found = merge_tiles([view], cut, (128, 128), 0.5, view)
+    assert len(found["boxes"]) == 144 and sum(made) <= 5 * 144
+    assert merge_tiles([view], cut, (128, 128), 0.5)["boxes"].tolist() == found["boxes"].tolist()
 
 
 @pytest.mark.parametrize("geometry", ["exact", "matterport"])
