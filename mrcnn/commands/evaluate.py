@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import os
 from collections import Counter
@@ -81,8 +82,6 @@ def evaluate_objects(options: argparse.Namespace, model: Model, dataset: Dataset
 
     metrics, results, truth = evaluation.evaluate(model, dataset, score_threshold=options.score_threshold,
                                                   max_detections=options.max_detections)
-    pictures = photo_sheet(dataset, results, truth, metrics["confusion"]["score_threshold"]) if options.report else ()
-    write_report(folder, metrics, results, truth, options.report, pictures, title)
     print(metrics_table(metrics))
     print(f"\n{class_table(metrics)}\n")
     if metrics["best"]:
@@ -95,6 +94,8 @@ def evaluate_objects(options: argparse.Namespace, model: Model, dataset: Dataset
                  missed_text(model.config, metrics, results, truth, options.tile)):
         if line:
             print(line)
+    pictures = functools.partial(photo_sheet, dataset, results, truth, metrics["confusion"]["score_threshold"])
+    write_report(folder, metrics, results, truth, options.report, pictures, title)
     files = "report.html, metrics.json, curves.json" if options.report else "metrics.json, curves.json"
     print(f"{files}, detections.json and ground_truth.json are in {folder}")
 

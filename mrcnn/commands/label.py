@@ -351,8 +351,9 @@ def evaluate_pixels(options: argparse.Namespace, model: Model, dataset: Dataset,
     metrics = {**confusion.metrics(), "measured": measured_with(options, model, path)}
     if settings is not None:
         metrics["settings"] = settings.to_dict()
-    write_pixel_report(folder, metrics, photos, worst.sheets(dataset), options.report, title, list(DIFFERENCES.items()))
     print(pixel_table(metrics))
+    write_pixel_report(folder, metrics, photos, lambda: worst.sheets(dataset), options.report, title,
+                       list(DIFFERENCES.items()))
     *files, last = reversed(PIXEL_FILES[:None if options.report else -1])
     print(f"{', '.join(files)} and {last} are in {folder}")
 

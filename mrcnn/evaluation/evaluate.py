@@ -1,5 +1,6 @@
 """From a model and a dataset to figures of merit."""
 
+import collections
 import math
 import os
 import warnings
@@ -170,7 +171,7 @@ def measure(ground_truth: dict | str | os.PathLike, results: list[dict] | str | 
         DataError: a file is no such JSON, or results are of unknown images or classes.
     """
     comparisons = read_comparisons(ground_truth, results)
-    evaluations = {kind: coco.coco_evaluation(comparison) for kind, comparison in comparisons.items()}
+    evaluations = {kind: coco.coco_tables(comparison) for kind, comparison in comparisons.items()}
     images = {kind: pair_images(comparison) for kind, comparison in comparisons.items()}
     masks = comparisons["segm"]
     count = len(masks.categories)
@@ -213,7 +214,7 @@ def _with_more(comparisons, max_detections):
     """The 12 numbers of each kind with another limit of detections than COCO's; None without one."""
     if max_detections is None:
         return None
-    numbers = {kind: coco.twelve_numbers(coco.coco_evaluation(comparison, max_detections=max_detections))
+    numbers = {kind: coco.twelve_numbers(coco.coco_tables(comparison, max_detections=max_detections))
                for kind, comparison in comparisons.items()}
     crowding = coco.crowded_images(comparisons["segm"], max_detections)
     return {"max_detections": max_detections, **numbers, "crowding": crowding}
@@ -223,12 +224,14 @@ def _classes(masks, evaluations, thresholds, errors):
     """The list "classes" of `measure`; takes the errors of each class out of those of all."""
     numbers = {kind: coco.class_numbers(evaluation) for kind, evaluation in evaluations.items()}
     by_class = {kind: errors[kind].pop("classes") for kind in coco.KINDS}
+    objects = collections.Counter(entry["category_id"] for entry in masks.objects if not entry["iscrowd"])
+    detections = collections.Counter(entry["category_id"] for entry in masks.detections)
     classes = []
     for k, category in enumerate(masks.categories):
         classes.append({
             "name": str(category.get("name", category["id"])),
-            "objects": sum(entry["category_id"] == k and not entry["iscrowd"] for entry in masks.objects),
-            "detections": sum(entry["category_id"] == k for entry in masks.detections),
+            "objects": objects[k],
+            "detections": detections[k],
             **{kind: numbers[kind][k] for kind in coco.KINDS},
             "best": thresholds["classes"][k].get("best"),
             "errors": by_class["segm"][k],
@@ -252,7 +255,7 @@ def instance_figures(ground_truth: dict[str, list], results: Sequence[dict]) -> 
     comparisons = read_comparisons(ground_truth, results)
     figures = {}
     for kind, comparison in comparisons.items():
-        numbers = coco.twelve_numbers(coco.coco_evaluation(comparison))
+        numbers = coco.twelve_numbers(coco.coco_tables(comparison))
         figures.update({f"{kind}_{name}": numbers[name] for name in LOGGED})
     images = pair_images(comparisons["segm"])
     curves = threshold_curves(rank_images(images, len(comparisons["segm"].categories)))

@@ -13,6 +13,7 @@ KINDS = {"segm": "masks", "bbox": "boxes"}
 CURVES = {"AP50": ("IoU 0.50", THIRD), "AP75": ("IoU 0.75", BOXES), "AP": ("mean of IoU 0.50 to 0.95", MASKS)}
 MOST_WRITTEN = 20  # classes of a confusion matrix whose cells have room for every share
 LEAST_WRITTEN = 0.1  # share that is written in a larger one
+MOST_DRAWN = 80  # classes of a figure: a matrix takes memory with their square
 
 
 def png(figure: object) -> bytes:
@@ -59,10 +60,16 @@ def precision_recall_figure(metrics: dict) -> object:
 
 
 def class_curves_figure(metrics: dict, kind: str = "segm", columns: int = 5) -> object:
-    """Precision over recall of each class that has true objects, from the highest AP to the lowest."""
+    """Precision over recall of each class that has true objects, from the highest AP to the lowest.
+
+    Of more than MOST_DRAWN classes those of both ends, which is written below.
+    """
     curves = metrics["curves"][kind]
     shown = [(entry, curve) for entry, curve in zip(metrics["classes"], curves["classes"]) if curve]
     shown.sort(key=lambda pair: -pair[0][kind]["AP"])
+    known = len(shown)
+    if known > MOST_DRAWN:
+        shown = shown[:MOST_DRAWN // 2] + shown[-MOST_DRAWN // 2:]
     columns = max(1, min(columns, len(shown)))
     rows = max(1, -(-len(shown) // columns))
     figure = _figure(max(2.3 * columns, 5), 2.25 * rows + 0.5)
@@ -81,6 +88,9 @@ def class_curves_figure(metrics: dict, kind: str = "segm", columns: int = 5) -> 
         lines = figure.axes[0].get_lines()
         labels = [label for label, _ in CURVES.values()]
         figure.legend(lines, labels, loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    if known > len(shown):
+        figure.supxlabel(f"the {MOST_DRAWN // 2} best and the {MOST_DRAWN // 2} worst of {known} classes; curves.json "
+                         "has all", fontsize=9)
     return figure
 
 
@@ -126,15 +136,10 @@ def threshold_figure(metrics: dict) -> object:
 def confusion_figure(metrics: dict, of: str = "of_objects") -> object:
     """The confusion matrix as shares of each class's objects ("of_objects") or of its detections ("of_detections")."""
     confusion = metrics["confusion"]
-    shares, names = np.array(confusion[of], float), [plain(_short(name)) for name in confusion["names"]]
-    shares = shares.reshape(len(names), len(names))
-    # Background last, as a frame on the right and at the foot.
-    order = np.roll(np.arange(len(names)), -1)
-    shares, names = shares[np.ix_(order, order)], [names[i] for i in order]
     whole = "row is 100 % of the objects" if of == "of_objects" else "column is 100 % of the detections"
     rule = f"score at least {confusion['score_threshold']:.2f}, mask IoU at least 0.50"
-    return _matrix_figure(shares, names, f"Each {whole} of a class\n{rule}",
-                          "detected as (background: missed)", "true class (background: nothing there)")
+    return _matrix_figure(confusion[of], confusion["counts"], confusion["names"], f"Each {whole} of a class\n{rule}",
+                          "detected as (background: missed)", "true class (background: nothing there)", "curves.json")
 
 
 def pixel_confusion_figure(metrics: dict, of: str = "of_truth") -> object:
@@ -150,15 +155,26 @@ def pixel_confusion_figure(metrics: dict, of: str = "of_truth") -> object:
     counts = np.array(metrics["confusion"], float)
     totals = counts.sum(axis=1 if of == "of_truth" else 0, keepdims=True)
     shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
-    order = np.roll(np.arange(len(counts)), -1)
-    names = [plain(_short(entry["name"])) for entry in metrics["classes"]]
+    names = [entry["name"] for entry in metrics["classes"]]
     whole = "row is 100 % of the true pixels" if of == "of_truth" else "column is 100 % of the pixels labelled as it"
-    return _matrix_figure(shares[np.ix_(order, order)], [names[i] for i in order],
-                          f"Each {whole}", "labelled as", "true class")
+    return _matrix_figure(shares, counts, names, f"Each {whole}", "labelled as", "true class", "pixels.json")
 
 
-def _matrix_figure(shares, names, title, x, y):
-    """A matrix of shares, NaN where there is nothing to share, the background last."""
+def _most_confused(counts):
+    """int [N]: the classes that are drawn, in their order and the background last, as a frame; of many the worst."""
+    counts = np.asarray(counts)
+    errors = (counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diagonal(counts))[1:]
+    drawn = np.sort(np.argsort(-errors, kind="stable")[:MOST_DRAWN])
+    return np.append(drawn + 1, 0)
+
+
+def _matrix_figure(shares, counts, names, title, x, y, file):
+    """A matrix of shares, NaN where there is nothing to share, of the classes `_most_confused`; file: has all."""
+    order = _most_confused(np.reshape(counts, (len(names), len(names))))
+    shares = np.reshape(np.array(shares, float), (len(names), len(names)))[np.ix_(order, order)]
+    if len(order) < len(names):
+        title += f"\nthe {len(order) - 1} of {len(names) - 1} classes with the most errors; {file} has all"
+    names = [plain(_short(names[i])) for i in order]
     side = max(4.5, (0.52 if len(names) <= MOST_WRITTEN + 1 else 0.27) * len(names) + 2)
     figure = _figure(side + 1, side + 0.6, "compressed")  # the layout for axes of a fixed shape
     ax = figure.add_subplot()

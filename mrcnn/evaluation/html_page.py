@@ -4,11 +4,13 @@ import base64
 import html
 import io
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from mrcnn.evaluation import figures
+from mrcnn.files import write_text
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c232b; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
@@ -41,6 +43,21 @@ def page(title: str, sections: Sequence[str]) -> str:
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
         f"<style>{STYLE}</style>\n</head>\n<body>\n" + "\n".join(filter(None, sections)) + "\n</body>\n</html>\n"
     )
+
+
+def write_page(path: str | os.PathLike, make: Callable[[], str]) -> None:
+    """Write a report once its numbers are written; an earlier one, which is of other numbers, is removed first.
+
+    Args:
+        path: of the file.
+        make: function without arguments that gives its text; drawing may fail.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    if os.path.isfile(path):
+        os.remove(path)
+    write_text(path, make())
 
 
 def number(value: float) -> str:

@@ -5,12 +5,12 @@ import html
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from mrcnn.evaluation import figures
-from mrcnn.evaluation.html_page import drawn, legend, number, page, picture, table
+from mrcnn.evaluation.html_page import drawn, legend, number, page, picture, table, write_page
 from mrcnn.evaluation.pixels import BOUNDARY_TOLERANCE, FIGURES, badness, confused_pairs
 from mrcnn.files import json_text, write_texts
 
@@ -24,9 +24,10 @@ NUMBERS = {
 PANELS = ("photo", "truth", "label", "difference")
 
 
-def write_pixel_report(folder: str | os.PathLike, metrics: dict, photos: Sequence[dict], sheets: Sequence[dict] = (),
-                       html: bool = True, title: str = "Evaluation", colours: Sequence[tuple] = ()) -> None:
-    """Write all that was measured of label maps into a folder, all files together or none.
+def write_pixel_report(folder: str | os.PathLike, metrics: dict, photos: Sequence[dict],
+                       sheets: Sequence[dict] | Callable[[], Sequence[dict]] = (), html: bool = True,
+                       title: str = "Evaluation", colours: Sequence[tuple] = ()) -> None:
+    """Write all that was measured of label maps into a folder: the numbers, together or none, and then the report.
 
     pixels.json; pixels.csv, a row for each photo, the worst first; pixels.html, all of it to look at. An undefined
     number is null, or an empty cell; "undefined" in pixels.json says why.
@@ -35,13 +36,15 @@ def write_pixel_report(folder: str | os.PathLike, metrics: dict, photos: Sequenc
         folder: where the files go; it is made.
         metrics: of `PixelConfusion.metrics`; "measured", {what: how}, may tell how label maps were made.
         photos: for each photo {"photo": name, "ignored_pixels"} and its `photo_figures`.
-        sheets, title, colours: as for `pixel_report_html`.
+        sheets, title, colours: as for `pixel_report_html`; a function that gives the sheets is called after the numbers
+            are written.
         html: False leaves pixels.html out.
     """
     texts = [json_text(metrics, 2), photos_csv([entry["name"] for entry in metrics["classes"]], photos)]
-    if html:
-        texts.append(pixel_report_html(metrics, sheets, title, colours))
     write_texts(folder, dict(zip(PIXEL_FILES, texts)))
+    if html:
+        write_page(os.path.join(folder, PIXEL_FILES[-1]),
+                   lambda: pixel_report_html(metrics, sheets() if callable(sheets) else sheets, title, colours))
 
 
 def photos_csv(class_names: Sequence[str], photos: Sequence[dict]) -> str:

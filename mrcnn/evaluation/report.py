@@ -3,13 +3,13 @@
 import html
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from mrcnn.evaluation import figures
 from mrcnn.evaluation.coco import MOST_DETECTIONS, NUMBERS, crowding_text, recall_name
-from mrcnn.evaluation.html_page import drawn, number, page, picture, table
+from mrcnn.evaluation.html_page import drawn, number, page, picture, table, write_page
 from mrcnn.evaluation.partly_labelled import partly_text
 from mrcnn.evaluation.tables import attributes_line, ranked_attributes, ranked_classes
 from mrcnn.files import json_text, write_texts
@@ -37,8 +37,10 @@ FILES = ("metrics.json", "curves.json", "detections.json", "ground_truth.json", 
 
 
 def write_report(folder: str | os.PathLike, metrics: dict, results: Sequence[dict], ground_truth: dict[str, list],
-                 html: bool = True, pictures: Sequence[tuple[str, np.ndarray]] = (), title: str = "Evaluation") -> None:
-    """Write all that was measured into a folder, all files together or none.
+                 html: bool = True,
+                 pictures: Sequence[tuple[str, np.ndarray]] | Callable[[], Sequence[tuple[str, np.ndarray]]] = (),
+                 title: str = "Evaluation") -> None:
+    """Write all that was measured into a folder: the numbers, together or none, and then the report, which is drawn.
 
     metrics.json; curves.json, its long lists ("curves", "thresholds", "confusion"); detections.json (COCO results);
     ground_truth.json (COCO annotations); report.html, all of it to look at. An undefined number is null; "undefined" in
@@ -48,15 +50,17 @@ def write_report(folder: str | os.PathLike, metrics: dict, results: Sequence[dic
         folder: where the files go; it is made.
         metrics, results, ground_truth: of `evaluate`.
         html: False leaves report.html out.
-        pictures: for report.html, list of (title, uint8 [H, W, 3]).
+        pictures: for report.html, list of (title, uint8 [H, W, 3]), or a function that gives it, called after the
+            numbers are written.
         title: its heading.
     """
     curves = _rounded({name: metrics[name] for name in LONG if name in metrics})
     short = {name: value for name, value in metrics.items() if name not in LONG}
     texts = [json_text(short, 2), *(json_text(value, None) for value in (curves, results, ground_truth))]
-    if html:
-        texts.append(report_html(metrics, pictures, title))
     write_texts(folder, dict(zip(FILES, texts)))
+    if html:
+        write_page(os.path.join(folder, FILES[-1]),
+                   lambda: report_html(metrics, pictures() if callable(pictures) else pictures, title))
 
 
 def _rounded(value):

@@ -176,6 +176,22 @@ def test_the_numbers_are_those_that_pycocotools_prints():
         assert coco.twelve_numbers(evaluation) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("kind", coco.KINDS)
+@pytest.mark.parametrize("most", [2, 100])
+def test_tables_class_by_class_are_those_of_all_classes_at_once(kind, most):
+    """Crowds, equal scores, classes without objects or detections, photos without either, a limit that cuts."""
+    truth, results = comparable(
+        [[*many(5)[0], (2, 60, 10, 80, 30), (-1, 10, 60, 90, 110)], [], [(2, 10, 10, 50, 50)], [(5, 0, 0, 20, 20)]],
+        [[*many(4)[0], (2, 60, 10, 80, 32), (1, 20, 65, 40, 90)], [(2, 5, 5, 40, 40)], [(3, 0, 0, 9, 9)], []],
+        [[0.5, 0.5, 0.9, 0.2, 0.5, 0.4], [0.8], [0.9], []], category_ids=range(1, 6))
+    comparison = read_comparison(truth, results, kind)
+    whole, parts = (make(comparison, max_detections=most) for make in (coco.coco_evaluation, coco.coco_tables))
+    for name in ("precision", "recall"):
+        np.testing.assert_array_equal(parts.eval[name], whole.eval[name])
+    np.testing.assert_equal(coco.twelve_numbers(parts), coco.twelve_numbers(whole))
+    np.testing.assert_equal(coco.precision_recall_curves(parts), coco.precision_recall_curves(whole))
+
+
 def test_results_with_polygons_are_masks():
     # 40 x 40 pixels, as a polygon along their edges; the box that comes with it is another, and plays no part.
     truth, results = comparable([[(1, 10, 10, 50, 50)]], [[(1, 10, 10, 50, 50)]])

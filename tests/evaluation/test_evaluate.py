@@ -13,11 +13,11 @@ from rectangles import comparable
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
-from mrcnn.evaluation import comparison
+from mrcnn.evaluation import coco, comparison
 from mrcnn.evaluation.errors import CAUSES
 from mrcnn.evaluation.evaluate import INSTANCE_FIGURES, evaluate, instance_figures, mean_overlap, measure
 from mrcnn.evaluation.pairs import pair_images
-from mrcnn.evaluation.report import write_report
+from mrcnn.evaluation.report import FILES, write_report
 from mrcnn.evaluation.tables import class_table, metrics_table
 from mrcnn.files import write_json
 
@@ -219,6 +219,34 @@ def test_a_result_of_an_unknown_class_is_refused():
 
 
 # --- Files and tables ------------------------------------------------------------------------------------------------
+
+
+def test_numbers_take_memory_with_the_objects_and_not_with_photos_times_classes(monkeypatch):
+    photos, cells = 20, []
+    make = coco.coco_evaluation
+    monkeypatch.setattr(coco, "coco_evaluation", lambda comparison, *arguments, **options: cells.append(
+        len(comparison.image_ids) * len(comparison.categories)) or make(comparison, *arguments, **options))
+    objects = [[(i, 10, 10, 50, 50)] for i in range(1, photos + 1)]
+    truth, results = comparable(objects, objects, category_ids=range(photos))
+    assert measure(truth, results, max_detections=50)["segm"]["AP"] == pytest.approx(1)
+    assert instance_figures(truth, results)["segm_AP"] == pytest.approx(1)
+    assert set(cells) == {1} and len(cells) == 3 * len(coco.KINDS) * photos  # one photo and one class each
+
+
+def test_numbers_are_written_where_the_report_fails(tmp_path):
+    metrics, results, truth = evaluate(Oracle(), Squares().load(), progress=False)
+    write_report(tmp_path, metrics, results, truth)
+    assert sorted(os.listdir(tmp_path)) == sorted(FILES)
+
+    def pictures():
+        raise MemoryError("a photo too many")
+
+    metrics["images"] = 99
+    with pytest.raises(MemoryError):
+        write_report(tmp_path, metrics, results, truth, pictures=pictures)
+    # The earlier report is of other numbers.
+    assert sorted(os.listdir(tmp_path)) == sorted(set(FILES) - {"report.html"})
+    assert json.loads((tmp_path / "metrics.json").read_text())["images"] == 99
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

@@ -83,6 +83,34 @@ def test_the_confusion_figure_of_pixels(of, expected):
     assert written == expected
 
 
+@pytest.mark.parametrize("of_pixels", [False, True])
+def test_of_many_classes_those_with_the_most_errors_are_drawn(of_pixels, monkeypatch):
+    monkeypatch.setattr(figures, "MOST_DRAWN", 3)
+    counts = np.diag([0, 9, 9, 9, 9, 9])
+    counts[1, 5], counts[3, 0] = 4, 2  # class 1 is taken for 5, and of 3 two are missed
+    names = ["BG", *"abcde"]
+    if of_pixels:
+        metrics = {"confusion": counts.tolist(), "classes": [{"name": name} for name in names]}
+        ax = figures.pixel_confusion_figure(metrics).axes[0]
+    else:
+        metrics = {"confusion": {"of_objects": np.zeros((6, 6)).tolist(), "counts": counts.tolist(), "names": names,
+                                 "score_threshold": 0.5}}
+        ax = figures.confusion_figure(metrics).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "c", "e", "BG"]
+    file = "pixels.json" if of_pixels else "curves.json"
+    assert f"the 3 of 5 classes with the most errors; {file} has all" in ax.get_title()
+
+
+def test_of_many_classes_the_curves_of_both_ends_are_drawn(monkeypatch):
+    monkeypatch.setattr(figures, "MOST_DRAWN", 4)
+    curve = dict.fromkeys(figures.CURVES, [1.0, 0.5])
+    metrics = {"curves": {"segm": {"recall": [0, 1], "classes": [curve] * 7}},
+               "classes": [{"name": f"c{i}", "objects": 1, "segm": {"AP": i / 10}} for i in range(7)]}
+    figure = figures.class_curves_figure(metrics)
+    assert [ax.get_title().split("\n")[0] for ax in figure.axes] == ["c6", "c5", "c1", "c0"]
+    assert figure.get_supxlabel() == "the 2 best and the 2 worst of 7 classes; curves.json has all"
+
+
 def test_the_errors_figure_counts(metrics):
     cost, count = figures.errors_figure(metrics).axes
     causes = metrics["errors"]["segm"]["causes"]

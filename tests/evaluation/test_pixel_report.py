@@ -88,3 +88,15 @@ def test_the_files_appear_together(measured, tmp_path):
     assert json.loads((tmp_path / "a" / "pixels.json").read_text())["measured"] == {"refinement": "crf"}
     write_pixel_report(tmp_path / "b", metrics, photos, html=False)
     assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["pixels.csv", "pixels.json"]
+
+
+def test_numbers_are_written_where_the_report_fails(measured, tmp_path):
+    metrics, photos = measured
+    write_pixel_report(tmp_path, metrics, photos)
+
+    def sheets():
+        raise MemoryError("a photo too many")
+
+    with pytest.raises(MemoryError):
+        write_pixel_report(tmp_path, metrics, photos, sheets)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pixels.csv", "pixels.json"]
