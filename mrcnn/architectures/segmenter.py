@@ -29,7 +29,7 @@ from mrcnn.inference.views import network_config
 from mrcnn.ops.backends import check_backend
 from mrcnn.training import state
 from mrcnn.training.devices import devices_for
-from mrcnn.training.runs import escaped, find_last_checkpoint, folder_of, new_folder
+from mrcnn.training.runs import escaped, find_last_checkpoint, folder_of, new_folder, told_of_new_run
 from mrcnn.weights import files as weights
 from mrcnn.weights.trained_with import readable, settings_by_layers, told_of_settings
 
@@ -125,10 +125,8 @@ class Segmenter(Predictor, Trainable):
         check_instance(config, cls.settings)
         if config.network() != cls.settings.network():
             wanted = f"{cls.settings.__module__}.{cls.settings.__name__}"
-            raise ConfigError(
-                f"{cls.architecture_name()} has the settings of {cls.settings.network()}, but {type(config).__name__} "
-                f"those of {config.network()}: make it a subclass of {wanted}."
-            )
+            raise ConfigError(f"{cls.architecture_name()} has the settings of {cls.settings.network()}, but "
+                              f"{type(config).__name__} those of {config.network()}: make it a subclass of {wanted}.")
         config.check()
 
     @classmethod
@@ -267,6 +265,8 @@ class Segmenter(Predictor, Trainable):
                      exclude: Sequence[str] | None = None) -> weights.LoadReport:
         """Load a weight file and, from a checkpoint of ours, its run folder, epoch and, for training, its state.
 
+        With layers left out, or from a run of another Config.NAME, a training begins a new run; a line tells.
+
         Args:
             filepath: .h5 file, or a foreign one that the network knows (`read_weights`).
             by_name: load the layers that the file has, instead of requiring all of them.
@@ -282,14 +282,16 @@ class Segmenter(Predictor, Trainable):
         going_on = self.mode == "training" and not exclude and run and run[2]
         stored = state.read_state(state.state_path(filepath)) if going_on else None
         report = self.take_weights(filepath, by_name or bool(exclude), exclude or ())
+        other = [] if self.mode == "inference" else told_of_new_run(
+            filepath, attributes["config"], self.config.NAME or "model", exclude or report.missing or report.unused)
         if self.devices.chief:
             print(f"{filepath}: {report}{'' if attributes['config'] else self._in_force()}")
             taken = report.loaded if exclude or report.missing else None
-            for line in told_of_settings(filepath, written, self.config, taken):
+            for line in [*told_of_settings(filepath, written, self.config, taken), *other]:
                 print(line)
         if attributes["class_names"] and self._classes_loaded(report):
             self.class_names = attributes["class_names"]
-        self.set_log_dir(filepath)
+        self.set_log_dir(None if other else filepath)
         self._state = stored if stored and stored["epoch"] == self.epoch else None
         self._settings_before, _ = readable(attributes["config"], self.config)
         self.stage = self._state["stage"] if self._state else None
@@ -312,10 +314,9 @@ class Segmenter(Predictor, Trainable):
         """
         theirs = weights.read_attributes(path)["architecture"]
         if not by_name and not self._is_of(theirs):
-            raise CheckpointError(
-                f"{path} is of the architecture {theirs}, this network is {self.architecture_name()}: load it by "
-                "mrcnn.architectures.load(path), or pass by_name=True to load what both have."
-            )
+            raise CheckpointError(f"{path} is of the architecture {theirs}, this network is "
+                                  f"{self.architecture_name()}: load it by mrcnn.architectures.load(path), or pass "
+                                  "by_name=True to load what both have.")
         exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude or ())
         stored = self.read_weights(path, exclude)
         return weights.load_weights(path, self.training_model, by_name, exclude, stored, fitting, begin)

@@ -85,6 +85,31 @@ def folder_of(checkpoint: str | os.PathLike) -> tuple[str, str, int] | None:
     return (folder, *known) if known and RUN_FOLDER.fullmatch(os.path.basename(folder)) else None
 
 
+def told_of_new_run(path: str | os.PathLike, written: dict | None, name: str, left_out: object) -> list[str]:
+    """Tell why a training does not go on with the run of a checkpoint: another network would replace its files.
+
+    Args:
+        path: of the checkpoint.
+        written: the settings in it; None: it has none, and its folder tells the name of the run.
+        name: Config.NAME of the network.
+        left_out: true if layers of the file, or of the network, were left out.
+
+    Returns:
+        One line; none if the training goes on with the run, or the file is in none.
+    """
+    known = folder_of(path)
+    if not known:
+        return []
+    theirs = str((written or {}).get("NAME") or RUN_FOLDER.fullmatch(os.path.basename(known[0]))["name"])
+    if theirs.lower() != name.lower():
+        reason, remedy = f"it is of a run of NAME={theirs}, and this network's NAME is {name}", f"set NAME={theirs}"
+    elif left_out:
+        reason, remedy = "layers were left out", "load all of them"
+    else:
+        return []
+    return [f"{path}: {reason}: its weights begin a new run, at epoch 0. To go on with the old run {remedy}."]
+
+
 def escaped(path: str) -> str:
     """A path as a part of a pattern for str.format: names of folders may have braces."""
     return path.replace("{", "{{").replace("}", "}}")

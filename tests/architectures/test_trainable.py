@@ -89,6 +89,29 @@ def test_names_of_classes_come_with_their_layers_alone(tmp_path):
         assert again.class_names == names
 
 
+def test_a_run_is_gone_on_with_by_its_own_network_alone(tmp_path, capsys):
+    def network(mode="training", name="tiny"):
+        return TinySemantic(mode, TinySettings(NAME=name), str(tmp_path))
+
+    data, mugs = Squares().load(4), network()
+    mugs.train(data, None, RATE, 2, "all")
+    first, files = mugs.checkpoint_path.format(epoch=1), sorted(os.listdir(mugs.log_dir))
+    layers = mugs.training_model.layout.class_layers
+    for name, exclude, told in (("tiny", layers, "layers were left out"), ("shop", None, "NAME is shop")):
+        shop = network(name=name)
+        shop.load_weights(first, exclude=exclude)
+        assert told in (out := capsys.readouterr().out) and "begin a new run, at epoch 0" in out
+        assert shop.epoch == 0 and shop.log_dir != mugs.log_dir
+        shop.train(data, None, RATE, 1, "all")
+        assert shop.epoch == 1 and os.path.isfile(shop.checkpoint_path.format(epoch=1))
+        assert sorted(os.listdir(mugs.log_dir)) == files
+    again, looking = network(), network("inference", "shop")
+    for model, epoch in ((again, 1), (looking, 1)):
+        model.load_weights(first)
+        assert "new run" not in capsys.readouterr().out
+        assert (model.epoch, model.log_dir) == (epoch, mugs.log_dir)
+
+
 def test_a_checkpoint_of_odd_settings_is_gone_on_from(tmp_path, capsys):
     data = Squares().load(4)
     model = TinySemantic("training", TinySettings(), str(tmp_path))
