@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from mrcnn.data.encoded import decode_image, upright_pixels
-from mrcnn.data.images import load_image
+from mrcnn.data.images import load_image, no_pixels
 from mrcnn.errors import DataError
 
 BYTES = (bytes, bytearray, memoryview)
@@ -75,6 +75,30 @@ def as_arrays(images: Photos) -> GivenPhotos:
         DataError: as `GivenPhotos` does.
     """
     return GivenPhotos(images, lambda image, index: np.asarray(image))
+
+
+def as_pixels(image: np.ndarray, index: int) -> np.ndarray:
+    """Numbers 0..255 of any type as uint8, by the rule for those of a data set's load_image.
+
+    Args:
+        image: a photo as an array.
+        index: its place among the photos, to call it.
+
+    Returns:
+        uint8 of the same shape; what is no such photo stays as it is: floats below 2, which may be of 0..1, numbers
+        above 255, and anything but numbers.
+
+    Raises:
+        DataError: there are negative numbers, as in molded photos.
+    """
+    if image.dtype == np.uint8 or image.dtype.kind not in "iuf" or not image.size:
+        return image
+    if image.min() < 0:
+        raise DataError(f"Image {index} has values from {image.min():.6g} to {image.max():.6g}, as a molded one has: "
+                        "give the photo itself, 0 to 255, for the network subtracts the mean pixel (what mold_inputs "
+                        "gives is for detect_molded).")
+    dark = image.dtype.kind == "f" and not image.any()  # zeros are of 0..1 too
+    return image if dark or no_pixels(image) else np.rint(image).astype(np.uint8)
 
 
 def is_encoded(photo: object) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 
 from mrcnn.config import Settings
 from mrcnn.data.drawn.people import draw_picture
-from mrcnn.data.given_photos import GivenPhotos, Photos
+from mrcnn.data.given_photos import GivenPhotos, Photos, as_pixels
 from mrcnn.data.images import Window, put_on_canvas, scaled_size, to_channels
 from mrcnn.errors import ExportError
 
@@ -64,7 +64,7 @@ def checked_photos(photos: Photos | None, channels: int) -> GivenPhotos | None:
         return None
 
     def check(photo, index):
-        image = to_channels(np.asarray(photo), channels)
+        image = to_channels(as_pixels(np.asarray(photo), index), channels)
         if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
             raise ExportError(
                 f"photos[{index}] is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}] RGB."

@@ -29,8 +29,8 @@ class Detector(Predictor):
         With TEST_FLIP or several TEST_SCALES the result is merged from several views: see `mrcnn.inference.views`.
 
         Args:
-            images: photos, or one: arrays uint8 [H, W, 3] RGB, paths of files, bytes of files, or Pillow images. Those
-                that are no arrays are decoded a batch at a time, upright.
+            images: photos, or one: arrays [H, W, 3] RGB, uint8 or other numbers 0..255, paths of files, bytes of files,
+                or Pillow images. Those that are no arrays are decoded a batch at a time, upright.
             verbose: 1 prints the number of objects of each photo.
             soft_masks: add "soft_masks" to each result.
             rle: give "rles" in place of "masks", which takes far less memory on large photos.
@@ -51,7 +51,7 @@ class Detector(Predictor):
                 class cannot have; "attribute_names": the M names.
 
         Raises:
-            DataError: an image is not uint8 [H, W, 3], or a file is not there or cannot be read; the message names it.
+            DataError: an image is no such array, or a file is not there or cannot be read; the message names it.
         """
         images = self.checked_images(images)
         steps = self.detection_steps(soft_masks, rle, mask_probabilities, min_confidence)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mrcnn.config_chains import steps_of
-from mrcnn.data.given_photos import GivenPhotos, Photos, is_encoded
+from mrcnn.data.given_photos import GivenPhotos, Photos, as_pixels, is_encoded
 from mrcnn.data.images import Window, place_image, to_channels
 from mrcnn.errors import DataError
 from mrcnn.inference.views import place_view, views_of
@@ -154,7 +154,8 @@ class Predictor:
         """Tell the class of each pixel of any number of photos of any sizes, refined as LABEL_REFINE says.
 
         Args:
-            images: photos, or one: arrays uint8 [H, W, 3] RGB, paths of files, bytes of files, or Pillow images.
+            images: photos, or one: arrays [H, W, 3] RGB, uint8 or other numbers 0..255, paths of files, bytes of files,
+                or Pillow images.
             probabilities: False leaves these out, which saves memory and time.
             options: of `label_each`, which does not refine, such as settings=LabelSettings of a network of objects.
 
@@ -164,7 +165,7 @@ class Predictor:
             "probabilities": float32 [H, W, C], which sum to 1.
 
         Raises:
-            DataError: an image is not uint8 [H, W, 3], or a file is not there or cannot be read; the message names it.
+            DataError: an image is no such array, or a file is not there or cannot be read; the message names it.
         """
         chain = None
         if steps_of(self.config.LABEL_REFINE):
@@ -186,8 +187,8 @@ class Predictor:
         """Check photos, and give them as a sequence of arrays.
 
         Args:
-            images: photos, or one: arrays uint8 [H, W, IMAGE_CHANNEL_COUNT], paths of files, bytes of files, or Pillow
-                images.
+            images: photos, or one: arrays [H, W, IMAGE_CHANNEL_COUNT] as for `checked_image`, paths of files, bytes of
+                files, or Pillow images.
 
         Returns:
             The photos; those that are not arrays are decoded when they are asked for.
@@ -205,23 +206,25 @@ def _kept(images):
 
 
 def checked_image(image: np.ndarray, index: int, channels: int) -> np.ndarray:
-    """Check that a photo is uint8 [H, W, channels].
+    """Check that a photo is [H, W, channels] of numbers 0..255.
 
     Args:
-        image: the photo.
+        image: the photo, uint8, or numbers of another type; floats below 2 are refused, as they may be of 0..1.
         index: its index among the photos, for the message.
         channels: number of channels.
 
     Returns:
-        The photo as an array.
+        uint8 [H, W, channels].
 
     Raises:
         DataError: it is something else.
     """
-    image = to_channels(np.asarray(image), channels)
+    image = to_channels(as_pixels(np.asarray(image), index), channels)
     if image.ndim != 3 or image.shape[2] != channels or image.dtype != np.uint8 or 0 in image.shape:
+        numbers = image.dtype.kind in "iuf" and image.dtype != np.uint8 and image.size
+        span = f" of {image.min():.6g} to {image.max():.6g}" if numbers else ""
         raise DataError(
-            f"Image {index} is {image.dtype} {list(image.shape)}: give uint8 [height, width, {channels}]"
+            f"Image {index} is {image.dtype} {list(image.shape)}{span}: give uint8 [height, width, {channels}]"
             f"{REMEDIES.get(channels, OTHERWISE)}."
         )
     return image
