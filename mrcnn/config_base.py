@@ -22,6 +22,7 @@ from mrcnn.files import read_json, write_text
 Own = TypeVar("Own", bound="BaseSettings")
 # The names that are read while a network is built, None at other times; each thread has its own.
 _READS = contextvars.ContextVar("settings read by the network that is being built", default=None)
+_OF_BUILT = ("_built", "_of_class", "_told_built")  # attributes that copies do not have
 _FOLLOWS = {
     "BATCH_SIZE": "IMAGES_PER_GPU * GPU_COUNT: set IMAGES_PER_GPU",
     "IMAGE_SHAPE": "other settings: set IMAGE_MAX_DIM (in mode crop IMAGE_MIN_DIM) or IMAGE_CHANNEL_COUNT",
@@ -46,6 +47,7 @@ class BaseSettings:
 
     _network = None  # in words, of the class that lists the constants of a network
     _built = None  # {name: value, as in to_dict} of what networks have been built from
+    _of_class = None  # {name: value, as in to_dict} of these, that the class had then
     _told_built = None  # function that tells of one that is not built into a network: see `hold`
 
     def __init_subclass__(cls, network=None, **options):
@@ -189,6 +191,9 @@ class BaseSettings:
                 _refuse_name(name, type(self)._of_network().__mro__, new_allowed=name in RULES)
             for name in self._built or {}:
                 self._refuse_if_built(name, getattr(self, name))
+                of_class = getattr(type(self), name, None)
+                if plain(of_class) != self._of_class[name]:
+                    self._refuse_built(name, f"{in_short(of_class)} of {type(self).__name__}: ")
             self.check_together()
         finally:
             _READS.reset(token)
@@ -225,10 +230,10 @@ class BaseSettings:
         self._fix(self._built)
 
     def _fix(self, names):
-        """Keep values of settings from changes in place, which no assignment would show."""
-        values = {name: getattr(self, name) for name in names}
-        vars(self).update({name: fixed(value, functools.partial(self._refuse_built, name, ""))
-                           for name, value in values.items() if isinstance(value, CHANGEABLE)})
+        """Keep values of settings from changes in place, and in the class, which no assignment here would show."""
+        vars(self).update({name: fixed(getattr(self, name), functools.partial(self._refuse_built, name, ""))
+                           for name in names})
+        self._of_class = {**(self._of_class or {}), **{name: plain(getattr(type(self), name, None)) for name in names}}
 
     def _refuse_if_built(self, name, value):
         built = self._built or {}
@@ -245,7 +250,7 @@ class BaseSettings:
 
     def __getstate__(self):
         """What copies and pickles have: all but the memory of networks, which were built from this object."""
-        kept = {name: value for name, value in vars(self).items() if name not in ("_built", "_told_built")}
+        kept = {name: value for name, value in vars(self).items() if name not in _OF_BUILT}
         return {name: unshared(value) for name, value in kept.items()}
 
     # --- Reading, writing, showing -----------------------------------------------------------------------------------

@@ -332,6 +332,23 @@ def test_what_a_network_was_built_from_stays():
     config.check()
 
 
+def test_what_a_network_was_built_from_stays_whatever_its_class_is_given():
+    class Later(Own):
+        pass
+
+    config = built(Later(), "NUM_CLASSES", "RPN_ANCHOR_SCALES", "IMAGE_MAX_DIM")
+    before = config.to_dict()
+    Later.RPN_ANCHOR_SCALES, Later.IMAGE_MAX_DIM = (1, 2, 3, 4, 5), 128
+    assert config.to_dict() == before and config.IMAGE_SHAPE[0] == 1024
+    with pytest.raises(ConfigError, match="=.* of Later: .* is built into a network already"):
+        config.check()
+    copy.copy(config).check()
+    assert Later().IMAGE_MAX_DIM == 128
+    Later.LEARNING_RATTE = 3
+    with pytest.raises(ConfigError, match="LEARNING_RATTE is no setting: did you mean LEARNING_RATE"):
+        Later().check()
+
+
 def test_what_follows_is_built_in_by_what_it_follows_from():
     config = built(Own(), "BATCH_SIZE")
     with pytest.raises(ConfigError, match="IMAGES_PER_GPU=4: 2 is built into a network"):
