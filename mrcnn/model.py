@@ -1,6 +1,5 @@
 """Matterport's door: `import mrcnn.model as modellib`."""
 
-import difflib
 import functools
 import os
 import warnings
@@ -14,7 +13,7 @@ from keras import tree
 from mrcnn.architectures import mask_rcnn
 from mrcnn.data.given_photos import Photos
 from mrcnn.data.images import Window
-from mrcnn.errors import ConfigError, DataError
+from mrcnn.errors import DataError
 from mrcnn.inference.detector import unmold
 from mrcnn.inference.mask_scores import counted
 from mrcnn.matterport.boxes import (
@@ -107,6 +106,7 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
     """
 
     _last_run = None  # (what it was asked for, compiled function) of `run_graph` on JAX
+    renamed = RENAMED  # for `get_layer` of the graphs
 
     # --- Detection in Matterport's steps -------------------------------------------------------------------------
     def mold_inputs(self, images: Photos) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -245,7 +245,7 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
         Args:
             images: photos, each uint8 [H, W, 3] RGB; or molded images if `image_metas` is given.
             outputs: pairs (name, layer); the layer is a layer's name in `inference_model`, or a tensor of that graph;
-                a tensor of one of several calls of a layer is told of.
+                a tensor of one of several calls of a layer is told of. The name of a layer alone stands for both.
             image_metas: [B, M] of `mold_inputs`.
 
         Returns:
@@ -263,7 +263,7 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
             "window": parse_image_meta_graph(np.asarray(metas))["window"].astype("float32"),
             "min_confidence": np.full(len(molded), self.config.DETECTION_MIN_CONFIDENCE, np.float32),
         }
-        wanted = {name: self._output_of(source) for name, source in OrderedDict(outputs).items()}
+        wanted = {name: self._output_of(source) for name, source in _pairs(outputs).items()}
         values = self._run_of(wanted)(inputs)
         arrays = OrderedDict((name, tree.map_structure(keras.ops.convert_to_numpy, values[name])) for name in wanted)
         for name, value in arrays.items():
@@ -290,15 +290,8 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
             for tensor in tree.flatten(source):
                 self._tell_of_other_calls(tensor)
             return source
-        graph, name = self.inference_model, RENAMED.get(source, source)
-        layers = {layer.name: layer for layer in graph.layers}
-        if name not in layers:
-            close = difflib.get_close_matches(name, layers, 3) or ["proposals", "mrcnn_detection", "detection_masks"]
-            raise ConfigError(
-                f"The detection graph has no layer {source!r}: take {', '.join(close)}, or another one of "
-                "[layer.name for layer in model.inference_model.layers]."
-            )
-        calls = [_outputs(node) for node in self._calls_of(layers[name])]
+        layer = self.inference_model.get_layer(source)
+        calls = [_outputs(node) for node in self._calls_of(layer)]
         return calls[0] if len(calls) == 1 else calls
 
     def _calls_of(self, layer):
@@ -335,6 +328,12 @@ class MaskRCNN(mask_rcnn.MaskRCNN):
         path = os.path.join(self.model_dir, f"imagenet_{self.config.BACKBONE}.h5")
         write_weights(path, backbone)
         return path
+
+
+def _pairs(outputs):
+    """{name: layer} of what `run_graph` is asked for."""
+    outputs = outputs.items() if isinstance(outputs, dict) else outputs
+    return OrderedDict((one, one) if isinstance(one, str) else one for one in outputs)
 
 
 def _outputs(node):

@@ -161,6 +161,12 @@ def test_any_layer_can_be_read(model, photos, capsys):
     outputs = model.predict(modellib.unmold_image(molded, model.config), windows)
     np.testing.assert_allclose(graph["mrcnn_detection"]["scores"], outputs["scores"], atol=1e-5)
     assert graph["mrcnn_class_logits"].shape == (2 * 60, 4)
+    # By the old names a graph finds its layers too, and a name alone stands for both parts of a pair.
+    assert model.keras_model.get_layer("ROI") is model.keras_model.get_layer("proposals")
+    tensor = model.inference_model.get_layer("mrcnn_class").output
+    same = model.run_graph(photos, ["mrcnn_class_logits", ("class", tensor)])
+    np.testing.assert_allclose(same["mrcnn_class_logits"], graph["mrcnn_class_logits"], atol=1e-4)
+    np.testing.assert_array_equal(same["class"], same["mrcnn_class_logits"])
     # A canvas that is ready goes in with its meta.
     again = model.run_graph(molded, [("ROI", "ROI")], image_metas=metas)
     np.testing.assert_allclose(again["ROI"]["boxes"], graph["ROI"]["boxes"], atol=1e-4)

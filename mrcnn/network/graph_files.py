@@ -1,17 +1,19 @@
-"""Plain .h5 files in Keras' own way: what `keras_model.save_weights("NAME.h5")` writes is a checkpoint of ours."""
+"""What scripts ask a graph itself for: plain .h5 files in Keras' own way, which are checkpoints, and layers by name."""
 
+import difflib
 import os
 
 import keras
 
-from mrcnn.errors import DataError
+from mrcnn.errors import ConfigError, DataError
 
 
 class GraphWithFiles(keras.Model):
     """A graph whose plain .h5 files its segmenter writes and reads; NAME.weights.h5 stays Keras' own.
 
     Attributes:
-        segmenter: has save_weights(path) and take_weights(path, by_name, fitting=...); None: all is as Keras has it.
+        segmenter: has save_weights(path) and take_weights(path, by_name, fitting=...); None: files are as Keras has
+            them. If it has `renamed`, {old name of a layer: name}, `get_layer` takes the old names too.
     """
 
     segmenter = None
@@ -39,6 +41,17 @@ class GraphWithFiles(keras.Model):
             raise TypeError(f"load_weights() of an .h5 file takes by_name and skip_mismatch, not {', '.join(unknown)}.")
         report = self.segmenter.take_weights(filepath, bool(options.get("by_name")), fitting=bool(skip_mismatch))
         print(f"{filepath}: {report}")
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> keras.layers.Layer:
+        if name is None or index is not None:
+            return super().get_layer(name, index)
+        known, names = getattr(self.segmenter, "renamed", {}).get(name, name), [layer.name for layer in self.layers]
+        if known not in names:
+            close = difflib.get_close_matches(known, names, 3) or names[-3:]
+            raise ConfigError(f"The graph {self.name} has no layer {name!r}: take {', '.join(close)}, or another one "
+                              "of [layer.name for layer in model.keras_model.layers] (model.inference_model is the "
+                              "graph of detection).")
+        return super().get_layer(known)
 
     def _is_plain(self, path):
         """Whether a file is one of ours by its name, and there is who knows such files."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tiny_semantic import TinySemantic, TinySettings
 
-from mrcnn.errors import CheckpointError, DataError
+from mrcnn.errors import CheckpointError, ConfigError, DataError
 from mrcnn.network.graph_files import GraphWithFiles
 
 
@@ -82,3 +82,14 @@ def test_a_graph_without_a_segmenter_is_as_keras_has_it(tmp_path):
     graph = GraphWithFiles(image, keras.layers.Dense(1)(image))
     with pytest.raises(ValueError, match=r"must end in `\.weights\.h5`"):
         graph.save_weights(str(tmp_path / "best.h5"))
+
+
+def test_layers_are_found_by_their_old_names_or_near_ones_are_told(model):
+    for graph in (model.training_model, model.inference_model):
+        layer = graph.get_layer("label_logits")
+        assert layer.name == "label_logits" and graph.get_layer(index=0) is graph.layers[0]
+        with pytest.raises(ConfigError, match="no layer 'label_logit': take label_logits, .*model.inference_model"):
+            graph.get_layer("label_logit")
+        model.renamed = {"label_logit": "label_logits"}
+        assert graph.get_layer("label_logit") is layer
+        del model.renamed
