@@ -219,7 +219,13 @@ class Dataset:
             (masks bool [H, W, N], class ids int32 [N]); a negative class id marks a crowd. A subclass may return a
             third value: N lists of attribute ids.
         """
-        warnings.warn(f"{type(self).__name__} does not override load_mask: its photos have no objects.", stacklevel=2)
+        name = type(self).__name__
+        if type(self).load_mask is Dataset.load_mask:
+            told = f"{name} does not override load_mask: its photos have no objects."
+        else:  # as those of another source in many scripts: once of each source, for warnings of one text are one
+            source = self.image_info[image_id]["source"]
+            told = f"{name}.load_mask leaves photos of source {source!r} to Dataset.load_mask: they have no objects."
+        warnings.warn(told, stacklevel=2)
         return np.zeros((0, 0, 0), bool), np.zeros(0, np.int32)
 
 

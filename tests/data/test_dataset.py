@@ -109,3 +109,15 @@ def test_default_load_mask_warns_and_finds_nothing():
         masks, class_ids = two_sources().load_mask(0)
     assert masks.size == 0 and masks.ndim == 3 and masks.shape[2] == 0
     assert class_ids.shape == (0,) and class_ids.dtype == np.int32
+
+
+def test_photos_that_load_mask_leaves_to_the_base_class_are_told_by_source():
+    class Balloons(Dataset):
+        def load_mask(self, image_id):
+            return super().load_mask(image_id)
+
+    dataset = Balloons()
+    dataset.add_image("street", 1, None)
+    with pytest.warns(UserWarning, match="^Balloons.load_mask leaves photos of source 'street' to Dataset.load_mask"):
+        masks, class_ids = dataset.load_mask(0)
+    assert masks.shape[2] == len(class_ids) == 0
