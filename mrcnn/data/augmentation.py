@@ -28,6 +28,9 @@ KINDS = (
     "(image, masks, rng) -> (image, masks), or several in mrcnn.data.augmentation.compose([...])"
 )
 MIRRORS = {"Fliplr", "Flipud", "HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry"}
+# Those of albumentations that make a network's numbers of a photo.
+FOR_NETWORKS = {"Normalize", "ToTensorV2", "ToTensor3D"}
+UINT8 = "the network takes uint8 and subtracts the mean pixel itself"
 TENSOR_LIBRARIES = {"torch", "torchvision", "keras", "tensorflow", "kornia"}
 
 
@@ -76,6 +79,9 @@ def check_augmentation(augmentation: object) -> None:
         check_imgaug(augmentation)
         return
     if is_albumentations(augmentation):
+        for node in nodes_of(augmentation):
+            if (name := type(node).__name__) in FOR_NETWORKS:
+                raise DataError(f"albumentations' {name} makes other numbers of the photo: leave it out, for {UINT8}.")
         check_albumentations(augmentation)
         return
     roots = {base.__module__.split(".")[0] for base in type(augmentation).__mro__}
@@ -139,8 +145,12 @@ def _check_unchanged(what, before, after):
     if after_shape == before.shape and after_type == before.dtype:
         return
     shape = list(after_shape) if after_shape is not None else ""
-    raise DataError(
-        f"The augmentation turned the {what} from {before.dtype} {list(before.shape)} into {after_type} {shape}: it "
-        "must keep shape and type (with imgaug keep_size=True, or KeepSizeByResize round what has no such switch; with "
-        "albumentations no turns by a right angle unless the canvas is square; sizes are set by IMAGE_RESIZE_MODE)."
-    )
+    if after_shape == before.shape:
+        remedy = (f"leave out what makes floats or tensors of it, for {UINT8}" if what == "image" else
+                  f"masks stay {before.dtype}")
+    else:
+        remedy = ("with imgaug keep_size=True, or KeepSizeByResize round what has no such switch; with albumentations "
+                  "no ToTensorV2, and no turns by a right angle unless the canvas is square; sizes are set by "
+                  "IMAGE_RESIZE_MODE")
+    raise DataError(f"The augmentation turned the {what} from {before.dtype} {list(before.shape)} into {after_type} "
+                    f"{shape}: it must keep shape and type ({remedy}).")

@@ -68,6 +68,30 @@ def test_a_function_that_changes_shape_or_type_is_refused(function, what):
             apply_augmentation(augmentation, picture_of(rectangles()), rectangles(), np.random.default_rng(0))
 
 
+class Normalize:
+    """Looks like the one of albumentations."""
+
+    __module__ = "albumentations.augmentations.pixel.transforms"
+    transforms = ()
+
+    def set_random_seed(self, seed):
+        raise AssertionError("it is not applied")
+
+
+def test_what_makes_a_networks_numbers_of_a_photo_is_refused_before_it_is_applied():
+    with pytest.raises(DataError, match="Normalize makes other numbers .*leave it out, .*subtracts the mean pixel"):
+        check_augmentation(Normalize())
+
+
+def test_the_remedy_for_another_type_is_not_that_for_another_shape():
+    for change, told, not_told in ((lambda image: image / 255, "makes floats .*subtracts the mean pixel", "keep_size"),
+                                   (lambda image: image[:50], "keep_size=True", "subtracts the mean")):
+        with pytest.raises(DataError, match=told) as error:
+            apply_augmentation(lambda image, masks, rng, change=change: (change(image), masks),
+                               picture_of(rectangles()), rectangles(), np.random.default_rng(0))
+        assert not_told not in str(error.value)
+
+
 class Module:
     """Looks like a layer of a tensor library."""
 
