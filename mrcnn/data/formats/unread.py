@@ -38,6 +38,7 @@ SHARD = re.compile(r"[-.]\d+-of-\d+$")  # behind the ending of a part, as .tfrec
 NO_LETTERS = re.compile("[\x00-\x06\x0e-\x19]")  # that no text has
 BEGINNING = 1 << 12  # characters that tell a text from other files
 IMAGEFOLDERS = ("metadata.jsonl", "metadata.csv")
+BRUSH_PNG = re.compile(r"task-\d+-annotation-\d+-by-.*\.png")  # Label Studio's "Brush labels to PNG"
 YOLO_LINE = re.compile(r"\d+(\s+-?\d+(\.\d+)?([eE]-?\d+)?){4,}\s*")
 YOLO_FOLDER = "give the data.yaml, or the folder of these files with the names of the classes by --names"
 
@@ -113,6 +114,10 @@ def _unread_folder(path, before_readers):
     files = [name for name in names if os.path.isfile(os.path.join(path, name)) and not name.startswith(".")]
     if _is_ade20k(path, files):
         return "a folder of " + ADE20K
+    brushed = [name for name in files if BRUSH_PNG.fullmatch(name)]
+    if 2 * len(brushed) > len(files):
+        return (f"a folder of {len(brushed)} masks of Label Studio's brush as PNG, which name neither photo nor class: "
+                "export JSON, or COCO with images, in its place")
     others = [name for name in files if not name.lower().endswith(PHOTO_ENDINGS)]
     for ending, look in FOLDERS.items():
         alike = [name for name in files if name.lower().endswith(ending)]
