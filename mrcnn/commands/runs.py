@@ -49,12 +49,24 @@ def checkpoint_of(options: argparse.Namespace) -> str:
     if not os.path.isfile(options.weights) and not is_exported(options.weights):
         if os.path.isdir(options.weights):
             raise UsageError(f"--weights {told_of_folder(options.weights)}")
-        remedy = remedy_beside(options.weights, "give last or the path of a checkpoint")
+        remedy = remedy_beside(options.weights, f"give last or the path of a checkpoint{_best_of_newest(options)}")
         raise UsageError(f"--weights {options.weights}: no such file; {remedy}.")
     if is_exported(options.weights):
         return os.path.normpath(options.weights)  # a folder may end in a slash
     choose_arithmetic(options)
     return options.weights
+
+
+def _best_of_newest(options):
+    """For --weights best, which is a file's name at most: where --keep-best kept the newest run's best checkpoint."""
+    if options.weights != "best":
+        return ""
+    try:
+        folder = os.path.dirname(find_last_checkpoint(options.logs, name_of_runs(options)))
+    except FileNotFoundError:
+        return ""
+    best = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith("_best.h5")]
+    return f", of the newest run's best one {best[0]}" if best else f" ({folder} has no best one, as --keep-best keeps)"
 
 
 def weights_name(path: str, ending: bool = True) -> str:
@@ -161,6 +173,8 @@ def start_model(options: argparse.Namespace, overrides: dict, dataset: Dataset) 
         print(f"Resuming {path} after epoch {model.epoch}.")
         tell_image_size(options, model.config, read_attributes(path)["config"])
         return model
+    if options.weights == "best":
+        checkpoint_of(options)  # tells of the file that may be meant, unless there is one of this name
     architecture = class_of_option(options)
     overrides = {**anchors_of(options), **overrides}  # of imagenet in the place of coco, which has its own
     config = new_config(options, overrides, dataset)

@@ -163,7 +163,9 @@ class Reporting(Dataset):
         if len(self.image_info) == photos_before:
             raise DataError(f"{source}: no photos remain: {self._why_none(new, self.notes[notes_before:])}.")
         if len(self.class_info) == 1:
-            raise DataError(f"{source}: it names no class: give the objects names, and the file the list of these.")
+            left_out = "".join(f" ({told})" for told in _most_left_out(self.notes[notes_before:]))
+            raise DataError(f"{source}: it names no class{left_out}: give the objects names, and the file the list of "
+                            "these.")
 
     def _why_none(self, faults, notes):
         """Why no photo was loaded, in words: the commonest fault of whole photos, and what most were left out for."""
@@ -175,6 +177,11 @@ class Reporting(Dataset):
             of_all = f"{count} of {len(whole)} left out as" if len(counts) > 1 else f"all {count} left out as"
             remedy = ": give the folder of the photos (images=, --images)" if kind == "missing" else ""
             reasons.append(f"{of_all} {kind!r}, as {first}{remedy}")
-        left_out = [note for note in notes if LEFT_OUT in note.how]
-        reasons += [str(note) for note in sorted(left_out, key=lambda note: -note.count)[:1]]
+        reasons += _most_left_out(notes)
         return "; ".join(reasons) or "there are none, or the limit or the classes keep none"
+
+
+def _most_left_out(notes):
+    """The note of what most was left out, as a list of a text; none if nothing was."""
+    left_out = [note for note in notes if LEFT_OUT in note.how]
+    return [str(note) for note in sorted(left_out, key=lambda note: -note.count)[:1]]

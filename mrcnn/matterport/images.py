@@ -20,6 +20,7 @@ META = {
 def log(text: str, array: np.ndarray | None = None) -> None:
     """Prints a text and, of an array, shape, range and type."""
     if array is not None:
+        array = np.asarray(array)
         span = f"min: {array.min():10.5f}  max: {array.max():10.5f}" if array.size else "empty"
         text = f"{text:25}  shape: {str(array.shape):20}  {span}  {array.dtype}"
     print(text)

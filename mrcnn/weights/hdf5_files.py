@@ -53,6 +53,8 @@ def open_hdf5(path: str | os.PathLike) -> Iterator:
         CheckpointError: it is missing, a folder, damaged, no HDF5 file, or of a kind that weights never are; also in
             place of the errors of h5py within the block.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise CheckpointError(f"{path!r} is no path of a weight file: give one path, as find_last() returns it.")
     if not os.path.exists(path):
         raise CheckpointError(f"Weight file {path} does not exist: {remedy_beside(path, 'correct the path')}.")
     check_hdf5(path)

@@ -393,3 +393,20 @@ def test_an_exported_file_is_refused_where_the_network_is_needed_before_any_work
     assert (f"--weights {path} is an exported file, and {command} needs the network itself: give the checkpoint (.h5)"
             in told)
     assert os.listdir(tmp_path) == [path.name]
+
+
+def test_the_best_checkpoint_is_named_where_best_is_asked_for(tmp_path):
+    options = fashion.build_parser().parse_args(["evaluate", "--weights", "best", "--logs", str(tmp_path)])
+    with pytest.raises(UsageError, match="best: no such file; give last or the path of a checkpoint.$"):
+        fashion_runs.checkpoint_of(options)
+    run = tmp_path / f"{fashion_runs.name_of_runs(options)}20261130T1200"
+    run.mkdir()
+    (run / "mask_rcnn_x_0001.h5").write_bytes(b"")
+    with pytest.raises(UsageError, match="has no best one, as --keep-best keeps"):
+        fashion_runs.checkpoint_of(options)
+    (run / "mask_rcnn_x_best.h5").write_bytes(b"")
+    with pytest.raises(UsageError, match="newest run's best one .*T1200.mask_rcnn_x_best.h5"):
+        fashion_runs.checkpoint_of(options)
+    options = fashion.build_parser().parse_args(["train", "--weights", "best", "--logs", str(tmp_path)])
+    with pytest.raises(UsageError, match="newest run's best one .*T1200.mask_rcnn_x_best.h5"):
+        fashion_runs.start_model(options, {}, None)

@@ -59,7 +59,9 @@ def test_log_says_shape_range_and_type(capsys):
     m.log("only text")
     m.log("values", np.array([[1.5, -2.0]], np.float32))
     m.log("nothing", np.zeros((0, 4)))
-    text, values, nothing = capsys.readouterr().out.splitlines()
+    m.log("a list", [1, 2])
+    text, values, nothing, listed = capsys.readouterr().out.splitlines()
     assert text == "only text"
     assert values.startswith("values") and "(1, 2)" in values and "-2.00000" in values and "1.50000" in values
     assert "float32" in values and "(0, 4)" in nothing and "empty" in nothing
+    assert "(2,)" in listed and "2.00000" in listed

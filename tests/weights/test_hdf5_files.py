@@ -212,3 +212,8 @@ def test_a_group_alone_is_read(tmp_path):
     foreign(path, lambda file: file.create_dataset("model_weights/a/a/bias:0", data=np.ones(2, "f4")))
     with open_hdf5(path) as file:
         assert [name for name, _ in arrays_in(file, "model_weights")] == ["a/a/bias:0"]
+
+
+def test_a_pair_is_no_path():
+    with pytest.raises(CheckpointError, match="is no path of a weight file: give one path, as find_last"):
+        read_attributes(("logs/x", "logs/x/mask_rcnn_x_0001.h5"))

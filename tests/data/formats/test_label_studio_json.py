@@ -398,3 +398,9 @@ def test_answers_about_a_region_that_are_left_out_are_told(folder):
     assert [note.split(" (first")[0] for note in notes if "answer" in note] == [
         "1 region with an answer of type rating: the answer is left out",
         "1 region with an answer of type text: the answer is left out"]
+
+
+def test_results_that_all_were_left_out_are_told_where_no_class_remains(folder):
+    keypoint = region({"x": 5, "y": 6, "width": 1}, label=None, type="keypointlabels")
+    with pytest.raises(DataError, match=r"names no class \(2 results of type keypointlabels, that encloses nothing"):
+        opened(written(folder, task(keypoint, keypoint)))
