@@ -55,12 +55,10 @@ class Colours:
             DataError: for transparent pixels, and for colours that no label has.
         """
         if pixels.ndim == 2:
-            pixels = np.repeat(pixels[..., None], 3, axis=2)
-        if pixels.shape[2] in (2, 4):
-            if (pixels[..., -1] != 255).any():
-                raise DataError(f"{path}: has transparent pixels, which are of no label: save it without transparency.")
-            pixels = pixels[..., :-1]
-        if pixels.shape[2] == 1 or (not self.listed and (pixels == pixels[..., :1]).all()):
+            pixels = pixels[..., None]
+        if pixels.shape[2] in (2, 4) and (pixels[..., -1] != 255).any():
+            raise DataError(f"{path}: has transparent pixels, which are of no label: save it without transparency.")
+        if not self.listed and is_grey(pixels):
             return pixels[..., 0]
         colours, where = np.unique(packed(pixels), return_inverse=True)
         places = np.minimum(np.searchsorted(self._keys, colours), max(len(self._keys) - 1, 0))
@@ -79,10 +77,20 @@ def packed(pixels: np.ndarray) -> np.ndarray | np.int64:
     """int64: red, green and blue in one number.
 
     Args:
-        pixels: uint8 [..., 3 or 4].
+        pixels: uint8 [..., channels]: grey, grey and alpha, colours, or colours and alpha, which does not count.
     """
     pixels = np.asarray(pixels).astype(np.int64)
-    return pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+    red, green, blue = range(3) if pixels.shape[-1] > 2 else (0, 0, 0)
+    return pixels[..., red] << 16 | pixels[..., green] << 8 | pixels[..., blue]
+
+
+def is_grey(pixels: np.ndarray) -> bool:
+    """Whether the red, green and blue of all pixels are equal.
+
+    Args:
+        pixels: [..., channels] as `packed` takes them.
+    """
+    return pixels.shape[-1] < 3 or bool((pixels[..., :3] == pixels[..., :1]).all())
 
 
 def read_labels(names: str | os.PathLike, folder: str | os.PathLike) -> tuple[dict[int, str], Colours]:

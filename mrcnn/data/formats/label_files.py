@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from mrcnn.data.decoding import decoding
-from mrcnn.data.formats.label_colours import Colours, packed
+from mrcnn.data.formats.label_colours import Colours, is_grey, packed
 from mrcnn.data.formats.matlab_files import matlab_variables
 from mrcnn.data.formats.numbered_pictures import refuse_numbered
 from mrcnn.data.pages import REMEDY, page_count
@@ -69,7 +69,7 @@ def read_label_map(path: str | os.PathLike, colours: Colours | None = None) -> n
         labels = colours.labels(_with_pillow(path, _true_colours), path)
     else:
         labels = read_png(path)
-    if labels.ndim != 2 and colours is None and (labels != labels[..., :1]).any():
+    if labels.ndim != 2 and colours is None and not is_grey(labels):
         raise DataError(f"{path}: is a colour picture: save it as palette or grey PNG.")
     if labels.ndim != 2:
         labels = (colours or Colours({}, False)).labels(labels, path)

@@ -17,7 +17,7 @@ from mrcnn.data.decoding import decoding
 from mrcnn.data.formats import binary_maps, label_maps, labelme_shapes
 from mrcnn.data.formats.boxes import ONLY_A_BOX
 from mrcnn.data.formats.fitting import fitted
-from mrcnn.data.formats.label_colours import label_names
+from mrcnn.data.formats.label_colours import is_grey, label_names
 from mrcnn.data.formats.label_files import mask_of, other_size, tell_soft
 from mrcnn.data.formats.label_mapping import NAMES_FILES, find_file, label_classes
 from mrcnn.data.formats.names_files import read_names
@@ -319,8 +319,7 @@ class ParquetDataset(label_maps.WithLabelMaps):
         """Values of the label map of a row, grey ones as [H, W]; raises DataError where it cannot be read."""
         picture = self._rows.row(row, [self._columns.label_map])[self._columns.label_map]
         labels = _picture(self._data(picture), "its label map", np.array)
-        grey = labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all()
-        return labels[..., 0] if grey else labels
+        return labels[..., 0] if labels.ndim == 3 and is_grey(labels) else labels
 
     def _masks(self, info):
         """{number of an object: run lengths, or Fault} of the masks of a row that are pictures."""

@@ -6,6 +6,7 @@ from PIL import Image
 
 from mrcnn.data.formats import open_dataset, recognise
 from mrcnn.data.formats.label_colours import Colours, packed, read_colours, read_labels, voc_colours
+from mrcnn.data.formats.label_files import read_label_map
 from mrcnn.errors import DataError
 
 SIZE = 40, 30
@@ -165,3 +166,16 @@ def test_colours_that_are_no_classes_by_their_names_are_told(tmp_path, text, bla
         dataset = open_dataset(path)
     assert dataset.class_names == ["BG", "shirt", "shoe"]
     assert dataset.label_map(0)[LABELS == 0].tolist() == [black] * (LABELS == 0).sum()
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_grey_with_alpha_is_read_as_grey(tmp_path, listed):
+    pixels = np.dstack([LABELS, np.full_like(LABELS, 255)])
+    names = {"label_colors": "0 0 0 background\n1 1 1 shirt\n2 2 2 shoe\n"} if listed else {"label_names": "a\nb\nc\n"}
+    path = folder(tmp_path, Image.fromarray(pixels), **names)
+    assert open_dataset(path).label_map(0).tolist() == LABELS.tolist()
+    assert read_label_map(f"{path}/a.png").tolist() == LABELS.tolist()
+    pixels[0, 0, 1] = 0
+    Image.fromarray(pixels).save(f"{path}/a.png")
+    with pytest.raises(DataError, match="a.png: has transparent pixels"):
+        open_dataset(path).label_map(0)

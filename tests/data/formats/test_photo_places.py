@@ -108,6 +108,8 @@ def test_folders_of_other_label_maps_are_no_photos(tmp_path):
     grey = bytes_of(np.arange(SIDE * SIDE, dtype=np.uint16).astype(np.uint8).reshape(SIDE, SIDE), "PNG")
     laid(tmp_path, {"scans/a.png": grey})  # grey photos have many values
     assert other_photo_folder(tmp_path / "maps", stem_sets("a")) == str(tmp_path / "scans")
+    Image.open(tmp_path / "scans" / "a.png").convert("LA").save(tmp_path / "scans" / "a.png")
+    assert other_photo_folder(tmp_path / "maps", stem_sets("a")) == str(tmp_path / "scans")
 
 
 def test_the_usual_folder_comes_first(tmp_path, recwarn):
