@@ -1,7 +1,8 @@
 """Files of class and label names, in the forms that tools write them.
 
     a name a line              classes.txt, obj.names, labels.txt: the first is 0; lines of # and a space are remarks
-    number and name a line     "0 shirt", "0: shirt", "0,shirt", "shirt,0", with or without a head ("index,class");
+    number and name a line     "0 shirt", "0: shirt", "0,shirt", "shirt,0", "shirt: 0", "shirt = 0", "shirt (0)",
+                               "shirt -> 0", with or without a head ("index,class");
                                "1. shirt", "1) shirt", "1 = shirt", "label 1: shirt", if the numbers ascend
     a table under a head       of which columns are called id (idx, index) and name, as ADE20K's objectInfo150.txt
     YAML                       data.yaml of YOLO: what stands under names
@@ -34,7 +35,9 @@ NUMBER_FIRST = re.compile(r"(\d+)[\s,;:]+(\S.*)")
 LIST_NUMBER = re.compile(  # of lists as people write them; "1.5 l" and "2-door" are names
     r"(?:(?:label|class|id|index|value)\s*[#:]?\s*(?P<after>\d+)\s*[:.)=-]\s*"
     r"|[(\[]?(?P<bare>\d+)(?:\s*(?:=>|->|[.)\]=|>])|\s+[-\u2013\u2014])(?:\s+|(?=\D)))(?P<name>\S.*)", re.IGNORECASE)
-NUMBER_LAST = re.compile(r"(\S.*?)\s*[,;\t]\s*(\d+)")
+NUMBER_LAST = re.compile(r"(\S.*?)\s*(?:[,;\t:=|(\[]|->|=>)\s*(\d+)\s*[)\]]?")
+NUMBER_BEHIND = re.compile(r"(\S.*?)\s+(?:[-#\u2013\u2014]\s*)?(\d+)")  # "iphone 12" is a name
+HEAD_MARK = re.compile(r"\s*(?:[,;\t:=|(\[]|->|=>)\s*|\s+(?=\S+$)")
 CSV_DELIMITERS = (",", ";", "\t")
 # What all lines have that are no names alone: (pattern, what it is).
 NO_NAMES = (
@@ -194,23 +197,27 @@ def _never_numbered(path):
 def _numbered(path, lines):
     """[(label, name)] of lines with a number each, else None."""
     lines = [(number, line) for number, line in lines if line]
-    for form, turned in ((NUMBER_FIRST, False), (NUMBER_LAST, True)):
+    for form, turned in ((NUMBER_FIRST, False), (NUMBER_LAST, True), (NUMBER_BEHIND, True)):
         matches = [form.fullmatch(line) for _, line in lines]
-        if len(lines) > 2 and all(matches[1:]) and not matches[0]:
-            if not is_head(re.split(r"\s*[,;:\t]\s*|\s+(?=\S+$)", lines[0][1])):
-                if turned or _never_numbered(path):
-                    continue
-                raise DataError(f"{path}: line {lines[0][0]} ({lines[0][1][:40]!r}) has no number, and all others "
-                                "have: number all of them, or none.")
-            matches = matches[1:]
+        headless = len(lines) > 2 and all(matches[1:]) and not matches[0]
+        head = headless and is_head(HEAD_MARK.split(lines[0][1].rstrip(")]")))
+        if headless and not head and not turned and not _never_numbered(path):
+            raise DataError(f"{path}: line {lines[0][0]} ({lines[0][1][:40]!r}) has no number, and all others "
+                            "have: number all of them, or none.")
+        matches = matches[1:] if headless else matches
         if not matches or not all(matches):
             continue
         pairs = [(match[2], match[1]) if turned else match.groups() for match in matches]
         labels, names = [int(label) for label, _ in pairs], {name for _, name in pairs}
+        if turned and (form is NUMBER_BEHIND or headless and not head or _never_numbered(path)):
+            _refuse_behind(path, lines[-1][1], labels, names)
+            continue
+        if headless and not head:
+            continue
         # "1 euro" and "2 euro" are names; so may be all lines of files that never have numbers.
         sure = len(names) == len(pairs) or labels == list(range(len(labels)))
         from_1 = len(names) == len(pairs) > 2 and labels == list(range(1, len(labels) + 1))
-        if _never_numbered(path) and (turned or labels != list(range(len(labels)))) and (turned or not from_1):
+        if _never_numbered(path) and labels != list(range(len(labels))) and not from_1:
             continue
         if not turned and len(set(labels)) == len(labels) and (not sure or (from_1 and _never_numbered(path))):
             raise DataError(f"{path}: its lines may be numbers and names, or names that begin with numbers, such as "
@@ -218,6 +225,19 @@ def _numbered(path, lines):
         if sure or not turned:
             return pairs
     return None
+
+
+def _refuse_behind(path, line, labels, names):
+    """Raise DataError if lines may be names and numbers, each name and each number once. line: one of them
+
+    In files that never have numbers they are some only where they leave none out: "pixel 5" is a name there.
+    """
+    count = len(labels)
+    if count < 2 or len(names) < count or len(set(labels)) < count:
+        return
+    if not _never_numbered(path) or (count > 2 and sorted(labels) in (list(range(count)), list(range(1, count + 1)))):
+        raise DataError(f"{path}: its lines may be names and numbers, or names that end in numbers, such as "
+                        f"{line[:40]!r}: write JSON, a list of names or {{number: name}}.")
 
 
 def _csv_names(path):

@@ -32,6 +32,10 @@ from mrcnn.errors import DataError
     ("labels.txt", "0.null\n1.skin\n2.T-shirt, white\n"),
     ("names.txt", "0=null\n1 - skin\n[2] T-shirt, white\n"),
     ("names.txt", "label 0: null\nLabel 1: skin\nclass 2 = T-shirt, white\n"),
+    ("names.txt", "T-shirt, white: 2\nnull: 0\nskin: 1\n"),
+    ("names.csv", '"T-shirt, white = 2"\nnull=0\nskin=1\n'),
+    ("names.txt", "name (number)\nT-shirt, white (2)\nnull (0)\nskin(1)\n"),
+    ("names.txt", "label: id\nT-shirt, white -> 2\nskin => 1\nnull [0]\n"),
     ("names.json", '[{"id": 2, "name": "T-shirt, white"}, {"id": 0, "name": "null"}, {"id": 1, "name": "skin"}]'),
     ("names.json", '{"categories": [{"id": 0, "name": "null"}, {"id": 1, "name": "skin"}, '
                    '{"id": 2, "name": "T-shirt, white"}]}'),
@@ -60,6 +64,12 @@ def test_names_in_a_matlab_cell(tmp_path):
     ("names.txt", "null\n\nskin\n", "line 2 is empty between names"),
     ("names.txt", "cats and dogs\n0 cat\n1 dog\n", "line 1 ('cats and dogs') has no number"),
     ("names.txt", "1 euro\n2 euro\n5 euro\n", "may be numbers and names, or names that begin with numbers"),
+    ("names.txt", "skin 2\nhair 1\n", "may be names and numbers, or names that end in numbers, such as 'hair 1'"),
+    ("names.csv", "skin - 2\nhair #1\n", "may be names and numbers, or names that end in numbers"),
+    ("names.txt", "of ours\nskin: 2\nhair: 1\n", "may be names and numbers, or names that end in numbers"),
+    ("classes.txt", "skin 2\nhair 1\nhat 3\n", "may be names and numbers, or names that end in numbers"),
+    ("labels.txt", "skin,2\nhair,1\nhat,0\n", "may be names and numbers, or names that end in numbers"),
+    ("names.txt", "skin: 1\nhair: 1\n", "label 1 occurs twice"),
     ("names.txt", "background\n1. hat\n2. hair\n", "lines begin with numbers, and others not, such as 'background'"),
     ("names.txt", "2. hat\n1. hair\n", "lines begin with numbers, that do not ascend, such as '2. hat'"),
     ("labels.txt", "1 hat\n2 hair\n3 glove\n", "may be numbers and names, or names that begin with numbers"),
@@ -122,9 +132,17 @@ def test_lists_that_count_from_one_and_names_that_look_like_numbers(tmp_path):
     (tmp_path / "names.txt").write_text("2. hand jacket\n")  # of one line none can tell
     assert list(read_names(tmp_path / "names.txt").values()) == ["2. hand jacket"]
     for names in (["1.5 l", "2.5 l"], ["2-door car", "4-door car"], ["3d printer", "7up"], ["name", "address"],
-                  ["a; b", "c"], ["shirt, blouse", "cap, hat"], ["class 1", "class 2"]):
+                  ["a; b", "c"], ["shirt, blouse", "cap, hat"], ["class 1", "class 2"], ["pixel 5", "iphone 12", "cup"],
+                  ["pixel 5", "iphone 12", "T: 4"], ["boot (1)", "boot (2)", "shoe (2)"]):
         (tmp_path / "classes.txt").write_text("\n".join(names))
         assert list(read_names(tmp_path / "classes.txt").values()) == names
+
+
+def test_names_that_end_in_numbers_are_names_where_the_numbers_cannot_be_theirs(tmp_path):
+    for names in (["size 3", "size 1", "size 2"], ["iphone 12", "iphone 13", "pixel 5"], ["shirt 2", "hat 2"],
+                  ["Type (2)", "Type (1)"], ["size: 2", "size: 1"], ["iphone 12"], ["hat", "pixel 5"]):
+        (tmp_path / "names.txt").write_text("\n".join(names))
+        assert list(read_names(tmp_path / "names.txt").values()) == names
 
 
 def test_the_head_of_a_column_of_names_is_told(tmp_path):
