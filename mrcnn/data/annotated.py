@@ -17,7 +17,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.faults import AT_FAULT, Fault, Loss
-from mrcnn.data.objects import OfTheWhole, is_users_own
+from mrcnn.data.objects import OfTheWhole, is_users_own, objects_beyond
 from mrcnn.data.photo_names import NAME, file_name_of
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
@@ -246,11 +246,7 @@ class AnnotatedDataset(Reporting):
         return int((self.object_classes(image_id) > 0).sum())
 
     def parts_lines(self) -> list[str]:
-        """Tell of parts of label maps that are no objects of their own; there are none but in label maps.
-
-        Returns:
-            list of sentences.
-        """
+        """List of sentences on parts of label maps that are no objects of their own; there are none but in these."""
         return []
 
     def image_reference(self, image_id: int) -> str:
@@ -290,6 +286,8 @@ BY_ID = ("load_image", "load_mask", "load_rles", "object_count", "object_classes
 def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
     """A prepared copy of a data set that leaves out what a list of faults names: objects, or whole photos.
 
+    Of a photo that is listed twice the first listing stays; objects that only another has are among the losses.
+
     faults: Faults; harmless ones, and those of photos that the data set does not have, are of no effect
     """
     faults = [fault for fault in faults if not fault.harmless]
@@ -308,10 +306,12 @@ def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
         photos |= whole
     names = [photo_name(dataset, i) for i in dataset.image_ids]
     first = {name: i for i, name in reversed(list(enumerate(names)))}  # of photos of one name the first stays
-    chosen = select(dataset, [i for i in dataset.image_ids if names[i] not in photos
-                              and (names[i] not in twice or first[names[i]] == i)])
+    again = {i for i in dataset.image_ids if names[i] in twice - photos and first[names[i]] != i}
+    chosen = select(dataset, [i for i in dataset.image_ids if names[i] not in photos and i not in again])
     known = {(fault.photo, fault.number) for fault in getattr(dataset, "faults", ()) if not fault.harmless}  # lost then
     lost = [Loss(name, AT_FAULT, 0, whole=True) for name in names if name in photos]
+    for i in again if hasattr(dataset, "lost") else ():
+        lost.append(Loss(names[i], AT_FAULT, objects_beyond(dataset, i, first[names[i]])))
     for image_id in chosen.image_ids:
         name, info = photo_name(chosen, image_id), chosen.image_info[image_id]
         kinds, dropped = objects.get(name, {}), frozenset(info.get("dropped", ()))

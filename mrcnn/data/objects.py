@@ -1,10 +1,12 @@
 """What data sets say of their objects: as run lengths or masks, and how many of each class; errors name the photo."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
+from mrcnn.data import run_lengths
 from mrcnn.data.dataset import Dataset
 from mrcnn.errors import DataError
 
@@ -66,6 +68,24 @@ class OfTheWhole:
 
     def __call__(self, image_id: int, *arguments: object, **options: object) -> object:
         return getattr(self.dataset, self.name)(self.image_ids[int(image_id)], *arguments, **options)
+
+
+def objects_beyond(dataset: Dataset, image_id: int, other: int) -> int:
+    """How many objects one listing of a photo has that another listing of it has not, of the same class and mask.
+
+    Args:
+        dataset: Dataset.
+        image_id: of the photo as the one lists it.
+        other: its id as the other lists it.
+    """
+    def listed(photo):
+        if hasattr(dataset, "objects_and_faults") and not is_users_own(dataset, "load_mask"):
+            entries = [entry for entry in dataset.objects_and_faults(photo) if hasattr(entry, "rle")]
+            return Counter((entry.class_id, run_lengths.compress(entry.rle)["counts"]) for entry in entries)
+        masks, class_ids = unpacked(dataset.load_mask(photo), dataset, photo)[:2]
+        return Counter((int(class_id), np.packbits(masks[..., k]).tobytes()) for k, class_id in enumerate(class_ids))
+
+    return sum((listed(image_id) - listed(other)).values())
 
 
 def unpacked(given: object, dataset: Dataset, image_id: int) -> tuple:

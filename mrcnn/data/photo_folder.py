@@ -3,6 +3,7 @@
 import ntpath
 import os
 import pathlib
+import posixpath
 import unicodedata
 import urllib.parse
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -39,8 +40,8 @@ class PhotoFolder:
         """Name of the file that `name` is (subfolders allowed), else None.
 
         Returns:
-            `name`, or what is left of a path that leads into the folder. None also where `name` leads out and files
-            below the folder are like it, which `find_alike` may find.
+            `name` without "./" and "//", or what is left of a path that leads into the folder. None also where `name`
+            leads out and files below the folder are like it, which `find_alike` may find.
 
         Raises:
             DataError: if the name leads out of the folder, and no file is like it.
@@ -146,7 +147,7 @@ class PhotoFolder:
         """A name relative to the folder; None for one that leads out, and which files are like. Raises DataError."""
         name = checked_name(name)
         if not leads_out(name):
-            return name
+            return posixpath.normpath(name)
         path = name.replace("\\", "/")
         if os.path.isabs(path) or not ntpath.splitdrive(path)[0]:
             for root in dict.fromkeys([os.path.abspath(self.path), os.path.realpath(self.path)]):

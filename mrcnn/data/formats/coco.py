@@ -10,6 +10,7 @@ from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.attributes import TWICE, named_by_ids, whole_ids
 from mrcnn.data.class_lists import NEGATIVE, OPEN
+from mrcnn.data.faults import AT_FAULT, Loss
 from mrcnn.data.formats.boxes import ONLY_A_BOX, outline_of_box
 from mrcnn.data.formats.coco_entries import LISTS, annotated_size
 from mrcnn.data.formats.coco_file import CocoFile
@@ -217,12 +218,15 @@ class CocoDataset(AnnotatedDataset):
         self.missing_photos(source, folder.path, missing, len(chosen))
         found = {}
         for image_id, name in named:
-            file = files.get(name)
-            if file is not None and found.setdefault(file, image_id) != image_id:
+            file_name = files.get(name)
+            if file_name is not None and found.setdefault(file_name, image_id) != image_id:
                 # Under the photo's own name the fault would stand for the first image, which is sound.
-                message = f"the photo {file} is that of image {found[file]} too, here a second time"
+                message = f"the photo {file_name} is that of image {found[file_name]} too, here a second time"
                 self.fault(source, Fault(f"image {image_id}", "duplicate id", message))
-        return [(image_id, file) for file, image_id in found.items()]
+                kept = [_drawn(annotation) for _, annotation in file.objects[found[file_name]]]
+                more = sum(_drawn(annotation) not in kept for _, annotation in file.objects[image_id])
+                self.lost += [Loss(file_name, AT_FAULT, more)] if more else []
+        return [(image_id, file_name) for file_name, image_id in found.items()]
 
     def _frames(self, file, photos, folder, source):
         """{image id: ((H, W) upright, EXIF orientation by which its outlines are to be turned, else 1)}.
@@ -277,6 +281,11 @@ class CocoDataset(AnnotatedDataset):
             for number, annotation in zip(info["numbers"], info["annotations"]) if number not in left_out
         ], np.int32)
         return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
+
+
+def _drawn(annotation):
+    """What two annotations of one object have in common, whatever their ids."""
+    return annotation.get("category_id"), annotation.get("segmentation")
 
 
 def _turned(annotation, orientation, stored):

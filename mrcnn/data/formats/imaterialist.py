@@ -9,9 +9,9 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.attributes import TWICE, named_by_ids
-from mrcnn.data.faults import ObjectError
+from mrcnn.data.faults import AT_FAULT, Loss, ObjectError
 from mrcnn.data.formats.fitting import turns_of
-from mrcnn.data.formats.imaterialist_rows import COLUMNS, Scan, first_columns, shown
+from mrcnn.data.formats.imaterialist_rows import CELL, COLUMNS, Scan, first_columns, shown
 from mrcnn.data.formats.photo_files import photo_header, photo_size
 from mrcnn.data.formats.upright import NOTES, turned_segmentation
 from mrcnn.data.photo_folder import PhotoFolder
@@ -19,6 +19,10 @@ from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
 FORMAT = "imaterialist"
+IN_TWO_WAYS = "named in two ways: the rows of both are taken together"
+CUT = (f"its EncodedPixels have {CELL} characters, and none of the file have more: a spreadsheet cut them off: take "
+       "the file as it was before")
+UNLISTED = "with an attribute that the list of attributes has not, so that it has no name: correct one of them"
 NAMES_FILE = "label_descriptions.json"
 LOOKED_AT = 2000  # photos of a larger file whose EXIF is looked at; all of them, if one of these is turned
 BELIEVED = 1 << 26  # pixels of a photo; larger ones are rare and worth a look at the file: masks take memory by them
@@ -80,7 +84,8 @@ class ImaterialistDataset(AnnotatedDataset):
             find: function of it and a name that gives the name of the file, or None
 
         Returns:
-            (list of file names, None where there is none; list of names whose file is missing).
+            (list of file names, None where there is none, and where an earlier name has the same: its rows are then
+            that one's; list of names whose file is missing).
         """
         file_names, missing = [], {}
         for photo, name in enumerate(scan.names):
@@ -94,6 +99,12 @@ class ImaterialistDataset(AnnotatedDataset):
             file_names.append(file_name)
         for name, file_name in self.find_alike(folder, list(missing), set(file_names)).items():
             file_names[missing.pop(name)] = file_name
+        first = {}
+        for photo, file_name in enumerate(file_names):
+            if file_name is not None and first.setdefault(file_name, photo) != photo:
+                other, file_names[photo] = first[file_name], None
+                self.note("photo", IN_TWO_WAYS, f"{scan.names[other]} and {scan.names[photo]}")
+                scan.join(photo, other)
         return file_names, list(missing)
 
     def add_scan(self, annotations: str | os.PathLike, scan: Scan, folder: PhotoFolder, photos: list[str | None],
@@ -109,9 +120,14 @@ class ImaterialistDataset(AnnotatedDataset):
         """
         _look_at_large(scan, folder, photos)
         turns = _turned(scan, folder, photos, self) if sized else {}
-        for line, photo, number, kind, message in scan.problems:
-            name = f"line {line}" if photo is None else photos[photo] or scan.names[photo]
-            self.fault(annotations, Fault(name, kind, message if photo is None else f"line {line}: {message}", number))
+        for line, photo, number, kind, message in scan.row_problems():
+            name = None if photo is None else photos[photo] or scan.names[photo]
+            if number is not None:
+                self.fault(annotations, Fault(name, kind, f"line {line}: {message}", number))
+                continue
+            self.fault(annotations, Fault(f"line {line}", kind, message))
+            if name is not None:
+                self.lost[-1] = Loss(name, AT_FAULT, 1)
         for photo, kind, message in sorted(scan.photo_problems.values()):
             self.fault(annotations, Fault(photos[photo] or scan.names[photo], kind, message))
         self.missing_photos(annotations, folder.path, missing, len(scan.names))
@@ -134,11 +150,22 @@ class ImaterialistDataset(AnnotatedDataset):
             attributes: {id: name}, empty without a list of them.
             scan: of the CSV's rows.
         """
+        if attributes:
+            self._note_unlisted(attributes, scan)
         found = (i for _, ids in scan.labels for i in ids)
         remedy = f"put iMaterialist's {NAMES_FILE} beside it, or give it by --names"
         self.attribute_names.update(attributes or named_by_ids(annotations, found, remedy))
         if scan.twice_lines:
             self.note("object", TWICE, f"line {scan.twice_lines[0]}", len(scan.twice_lines))
+
+    def _note_unlisted(self, attributes, scan):
+        """Note the attributes of a Scan's objects that a list of them has not."""
+        unlisted = {label: [i for i in ids if i not in attributes] for label, (_, ids) in enumerate(scan.labels)}
+        unlisted = {label: ids for label, ids in unlisted.items() if ids}
+        count, photo = scan.rows_with(unlisted)
+        if count:
+            first = next(iter(unlisted.values()))[0]
+            self.note("object", UNLISTED, f"attribute {first} of {scan.names[photo]}", count)
 
     def _add_classes(self, annotations, categories, scan):
         if categories is None:
@@ -155,6 +182,9 @@ class ImaterialistDataset(AnnotatedDataset):
             if label < 0:
                 continue  # a fault of the row, met when it was loaded
             category_id, attributes = table.labels[label]
+            if table.cut and len(text) == CELL:
+                yield Fault(self.file_name(image_id), "bad entry", CUT, number)
+                continue
             try:
                 rle = encoded_pixels_to_rle(text, info["annotated"])
                 if info["turn"] != 1:

@@ -23,6 +23,7 @@ WHOLE = re.compile(rb"([+-]?\d+)(?:\.0*)?")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DELIMITERS = (b",", b";", b"\t")
 MAX_HEADER = 65536  # bytes of the first line
+CELL = 32767  # characters that spreadsheets keep of a cell, Excel and LibreOffice
 NONE, MOST_OF_NONE = b"-1", 8  # EncodedPixels of a row without a mask, where rows list photos; bytes with blanks
 
 
@@ -78,6 +79,7 @@ class Rows:
                  label: np.ndarray, labels: list[tuple[int | str, tuple[int, ...]]]) -> None:
         self.path, self.state = path, state
         self.start, self.length, self.label, self.labels = start, length, label, labels
+        self.cut = int(length.max(initial=0)) == CELL  # where none is longer a text of this length was cut
 
     def texts(self, rows: slice) -> list[bytes]:
         """list of bytes: EncodedPixels of some rows. The file is opened anew: threads and processes share nothing."""
@@ -108,10 +110,9 @@ class Scan:
         limit: number of photos to take, None takes all.
         categories: ids that a class may have, None: any.
         layout: Layout of the columns, iMaterialist's by default names: list of ImageId, in the order in which they
-            occur; sizes: their (H, W); labels: as in Rows, of all photos problems: list of (line, photo index, number
-            of the row among the photo's, kind, message); photo and number are None for a line that cannot be taken
-            apart photo_problems: {photo index: (photo index, kind, message)} none_lines: those that say -1, no mask
-            twice_lines: those that list an attribute twice.
+            occur; sizes: their (H, W); labels: as in Rows, of all photos problems: list of (line, photo index, index of
+            the row, kind, message), see `row_problems`; photo_problems: {photo index: (photo index, kind, message)}
+            none_lines: those that say -1, no mask twice_lines: those that list an attribute twice.
     """
 
     def __init__(self, path: str | os.PathLike, limit: int | None, categories: Collection[int | str] | None,
@@ -119,7 +120,7 @@ class Scan:
         self.names, self.sizes, self.labels, self.problems, self.photo_problems = [], [], [], [], {}
         self.none_lines, self.twice_lines = [], []
         self._path, self._limit, self._categories, self._layout = path, limit, categories, layout
-        self._index, self._texts, self._label_index, self._row_counts = {}, [], {}, []
+        self._index, self._texts, self._label_index, self._joined, self._bad_lines = {}, [], {}, {}, []
         self._twice = set()  # labels that list an attribute twice
         self._photo, self._label, self._length = array.array("i"), array.array("i"), array.array("q")
         self._start = array.array("q")
@@ -133,6 +134,9 @@ class Scan:
 
     def _read(self, file):
         header = file.readline(MAX_HEADER)
+        if b"\r" in header.rstrip(b"\r\n"):
+            raise DataError(f"{self._path}: its lines end in carriage returns alone, as of old Macs: save it with the "
+                            "line ends of Unix or Windows.")
         columns, delimiter = _columns(header)
         sizes = ("Height", "Width") if self._layout.sized else (None, None)
         wanted = (self._layout.photo, PIXELS, *sizes, self._layout.label)
@@ -151,23 +155,35 @@ class Scan:
                 if len(fields) == len(columns):
                     fields.append(b"")  # stands for the columns that are not there
                     self._add(line, offset + start, *[fields[place] for place in places])
-                elif fields:
-                    self._line_problem(line, f"it has {len(fields)} fields, the first line {len(columns)}")
                 else:
-                    self._line_problem(line, "a quote in it does not end, or not at the end of a field")
+                    reason = (f"it has {len(fields)} fields, the first line {len(columns)}" if fields else
+                              "a quote in it does not end, or not at the end of a field")
+                    cells = fields or row.split(delimiter)
+                    self._bad_line(line, cells[places[0]].strip(b'"') if places[0] < len(cells) else b"", reason)
             offset += len(text)
+        for line, name, reason in self._bad_lines:
+            photo = self._index.get(name)
+            fate = f"{shown(name)} lacks an object now"
+            if photo is None:
+                fate = "which photo lacks an object now is not known"
+            if photo is None or photo < len(self.names):
+                self.problems.append((line, photo, None, "bad entry", f"{reason}: {fate}"))
+        self.problems.sort(key=lambda problem: problem[0])
 
-    def _line_problem(self, line, message):
-        """Note a line that cannot be taken apart, unless all photos that are asked for are known."""
+    def _bad_line(self, line, name, reason):
+        """Note a line that cannot be taken apart, unless all photos that are asked for are known.
+
+        name: of its photo, as far as it can be told
+        """
         if self._limit is None or len(self._index) <= self._limit:
-            self.problems.append((line, None, None, "bad entry", message))
+            self._bad_lines.append((line, name.rpartition(b"_")[0] or name if self._layout.joined else name, reason))
 
     def _add(self, line, start, name, pixels, height, width, class_text, attribute_text):
         if self._layout.joined:
             name, joint, class_text = name.rpartition(b"_")
             if not joint:
-                message = f"its {self._layout.photo} {shown(class_text)} is no photo's name and class with '_' between"
-                return self._line_problem(line, message)
+                reason = f"its {self._layout.photo} {shown(class_text)} is no photo's name and class with '_' between"
+                return self._bad_line(line, class_text, reason)
         photo = self._index.get(name)
         if photo is None:
             photo = self._index[name] = len(self._index)
@@ -189,11 +205,10 @@ class Scan:
             if not pixels:
                 return
         if isinstance(label, tuple):
-            self.problems.append((line, photo, self._row_counts[photo], *label))
+            self.problems.append((line, photo, len(self._photo), *label))
             label = -1
         elif label in self._twice:
             self.twice_lines.append(line)
-        self._row_counts[photo] += 1
         self._photo.append(photo)
         self._start.append(start)
         self._length.append(len(pixels))
@@ -203,7 +218,6 @@ class Scan:
         self.names.append(name.decode("utf-8", "replace"))
         self.sizes.append(_size(height, width))
         self._texts.append((height, width))
-        self._row_counts.append(0)
         if not name:
             self.photo_problem(photo, "bad entry", f"a row has no {self._layout.photo}")
         elif self.sizes[photo] is None and self._layout.sized:
@@ -235,18 +249,50 @@ class Scan:
         """Note what is wrong with a photo as a whole, unless something is noted already."""
         self.photo_problems.setdefault(photo, (photo, kind, message))
 
+    def join(self, photo: int, other: int) -> None:
+        """Take the rows of a photo as another's; what is wrong with it is wrong with the other."""
+        self._joined[photo] = other
+        _, *problem = self.photo_problems.pop(photo, (photo,))
+        if self.sizes[photo] != self.sizes[other] and not problem:
+            one, two = (f"{self.names[i]!r} {'x'.join(map(str, self.sizes[i]))}" for i in (other, photo))
+            problem = "wrong size", f"it has two sizes in pixels (height x width), as {one}, as {two}"
+        if problem:
+            self.photo_problem(other, *problem)
+
+    def rows_with(self, labels: Collection[int]) -> tuple[int, int | None]:
+        """(how many rows have one of some labels; index of the photo of the first, None: there is none)."""
+        rows = np.flatnonzero(np.isin(np.array(self._label, np.int32), list(labels)))
+        return len(rows), self._photo[rows[0]] if len(rows) else None
+
+    def row_problems(self) -> list[tuple[int, int | None, int | None, str, str]]:
+        """`problems` with the number of each row among its photo's in place of its index.
+
+        It is None for a line that cannot be taken apart; so is the photo, where that is not known.
+        """
+        photos, order, bounds = self._order()
+        numbers = np.empty(len(order), np.int64)
+        numbers[order] = np.arange(len(order)) - bounds[photos[order]]
+        return [(line, self._joined.get(photo, photo), None if row is None else int(numbers[row]), kind, message)
+                for line, photo, row, kind, message in self.problems]
+
+    def _order(self):
+        """(int32 [R] photos of the rows, int64 [R] the rows by photo, int64 [photos + 1] where those of each begin)."""
+        place = np.arange(len(self.names), dtype=np.int32)
+        place[list(self._joined)] = list(self._joined.values())
+        photo = place[np.array(self._photo, np.int32)]
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(photo, minlength=len(self.names)))])
+        return photo, np.argsort(photo, kind="stable"), bounds
+
     def rows(self) -> tuple[Rows, np.ndarray]:
         """(Rows; int64 [photos + 1] where among them the rows of each photo begin)."""
-        photo = np.array(self._photo, np.int32)
-        order = np.argsort(photo, kind="stable")
+        _, order, bounds = self._order()
         columns = (np.array(self._start, np.int64), np.array(self._length, np.int32), np.array(self._label, np.int32))
-        bounds = np.concatenate([[0], np.cumsum(np.bincount(photo, minlength=len(self.names)))])
         return Rows(self._path, self._state, *[column[order] for column in columns], self.labels), bounds
 
 
 def _columns(header):
     """(names in the first line of a CSV, what stands between them)."""
-    header = header.removeprefix(BYTE_ORDER_MARK).rstrip(b"\r\n")
+    header = header.removeprefix(BYTE_ORDER_MARK).partition(b"\r")[0].rstrip(b"\n")
     for delimiter in DELIMITERS:
         fields, _ = _split(header, 0, delimiter)
         names = [field.strip().decode("utf-8", "replace") for field in fields]

@@ -113,6 +113,18 @@ def test_what_a_list_of_faults_drops_is_lost_too(tmp_path):
     assert census.lost_photos == 2 and sum(census.lost.values()) == 2 and census.counts.tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("second, stays", [([HAT], True), ([SHOE], False), ([HAT, SHOE], False)])
+def test_objects_of_a_second_listing_are_lost_to_the_photo(tmp_path, second, stays):
+    dataset = open_dataset(write(tmp_path, [HAT], second, [SHOE]))
+    dataset.image_info[1]["file_name"] = "0.png"
+    faults = [Fault("0.png", "duplicate id", "the photo is listed 2 times")]
+    left, lines = told(lambda: leave_out_partial(without(dataset, faults), "faults.json", False))
+    assert [left.file_name(i) for i in left.image_ids] == ["0.png"] * stays + ["2.png"]
+    assert stays or "left out 1 photo that lost 1 object (first: 0.png)" in lines[0]
+    left, _ = told(lambda: leave_out_partial(without(dataset, faults), "faults.json", True))
+    assert [left.object_count(i) for i in left.image_ids] == [1, 1]
+
+
 def test_a_part_of_a_split_lost_what_its_own_photos_lost(tmp_path):
     path = write(tmp_path, [HAT, BAD], [HAT, SHOE], [HAT, SHOE])
     dataset, _ = told(lambda: open_dataset(path, on_error="skip"))

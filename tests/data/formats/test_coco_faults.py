@@ -5,6 +5,7 @@ import pytest
 from coco_files import CONTENT, HEIGHT, WIDTH, changed, corners, load, rectangle, writer
 
 from mrcnn.data.annotated import without
+from mrcnn.data.curation.census import leave_out_bad
 from mrcnn.data.run_lengths import encode as rle_encode
 from mrcnn.errors import DataError
 
@@ -230,3 +231,18 @@ def test_a_name_of_another_machine_is_the_one_file_that_it_looks_like(files, nam
     with pytest.warns(UserWarning, match="1 photo named as its file looks.* is b.png"):
         dataset = load(files(changed(images__0__file_name=name)))
     assert "b.png" in [dataset.file_name(i) for i in dataset.image_ids] and not dataset.faults
+
+
+@pytest.mark.parametrize("name", ["b.png", "./b.png"])
+def test_objects_of_a_second_image_of_a_photo_are_lost_to_the_photo(files, name):
+    content = changed()
+    content["images"].append({**content["images"][0], "id": 901, "file_name": name})
+    same, *others = [entry for entry in content["annotations"] if entry["image_id"] == 900]
+    content["annotations"].append({**same, "image_id": 901, "id": 77})
+    dataset = load(files(content), on_error="skip")
+    assert not [loss for loss in dataset.lost if loss.photo == "b.png"]  # all of it is in the first
+    content["annotations"].append({**same, "image_id": 901, "id": 78, "segmentation": [[1, 1, 5, 1, 5, 6]]})
+    dataset = load(files(content), on_error="skip")
+    assert [loss.objects for loss in dataset.lost if loss.photo == "b.png"] == [1]
+    left = leave_out_bad(dataset, "b.json", False)
+    assert "b.png" not in [left.file_name(i) for i in left.image_ids] and len(left.image_ids) == 2

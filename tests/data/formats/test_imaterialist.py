@@ -13,6 +13,7 @@ from encoded_pixels import painted, text_of
 from PIL import Image
 
 from mrcnn.data.annotated import Fault, select, without
+from mrcnn.data.formats import open_dataset
 from mrcnn.data.formats.imaterialist import ImaterialistDataset, recognises
 from mrcnn.data.formats.writers import write_imaterialist
 from mrcnn.errors import DataError
@@ -383,3 +384,60 @@ def test_what_is_recognised(files, tmp_path):
     assert not recognises(files(text=b"ImageId,Height,Width,ClassId\n")) and not recognises(files(text=b""))
     assert not recognises(files(text=b'{"images": []}')) and not recognises(files(text=bytes(range(256)) * 9))
     assert not recognises(tmp_path) and not recognises(tmp_path / "absent")
+
+
+# --- One photo in several rows ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("other", ["a", "./a.jpg"])
+def test_rows_of_one_photo_under_two_names_are_taken_together(files, other):
+    rows = [*ROWS[:2], [other, "1 x", "5", "4", "6"], [other, *ROWS[2][1:]]]
+    with pytest.warns(UserWarning, match=f"1 photo named in two ways: .*taken together .first: a.jpg and {other}"):
+        dataset = load(files(rows))
+    assert [dataset.file_name(i) for i in dataset.image_ids] == ["a.jpg", "b.jpg"]
+    entries = dataset.objects_and_faults(0)
+    assert [entry.number for entry in entries] == [0, 1, 2] and isinstance(entries[1], Fault)
+    rows[2][4] = "99"
+    with pytest.raises(DataError, match="a.jpg, object 1: line 4: its class 99 is none"):
+        load(files(rows))
+    rows[2:] = [[other, "1 1", "4", "5", "6"]]
+    with pytest.raises(DataError, match=f"a.jpg: it has two sizes in pixels .*'a.jpg' 5x4, as '{other}' 4x5"):
+        load(files(rows))
+
+
+@pytest.mark.parametrize("cut", ['a.jpg,"1 3', "a.jpg,1 3", "a.jpg"])
+def test_a_line_cut_short_costs_its_photo(files, cut):
+    lines = [",".join(row) for row in [HEADER, *ROWS]]
+    text = "\n".join([*lines, cut]) + "\n"
+    photos = str(pathlib.Path(files()).parent / "photos")
+    with pytest.raises(DataError, match="line 5: .*: 'a.jpg' lacks an object now"):
+        load(files(text=text.encode()))
+    dataset = open_dataset(files(text=text.encode()), photos, on_error="skip")
+    assert [dataset.file_name(i) for i in dataset.image_ids] == ["b.jpg"]
+    text = "\n".join([*lines, cut.replace("a.jpg", "a.j")]) + "\n"
+    with pytest.warns(UserWarning, match="skipped line 5: .* which photo lacks an object now is not known"):
+        dataset = open_dataset(files(text=text.encode()), photos, on_error="skip")
+    assert [dataset.file_name(i) for i in dataset.image_ids] == ["a.jpg", "b.jpg"]
+
+
+def test_cells_that_a_spreadsheet_cut_are_told(files):
+    pixels = "10 2 " * 6553
+    rows = [["a.jpg", pixels + "  ", "5", "4", "6"], ROWS[1]]
+    (fault, *_) = load(files(rows)).object_faults(0)
+    assert fault.kind == "bad entry" and "a spreadsheet cut them off" in fault.message
+    rows[1] = ["b.jpg", pixels + "   ", "5", "4", "6"]  # a file with a longer text was cut by none
+    assert len(load(files(rows)).objects(0)) == 1
+
+
+def test_attributes_that_the_list_has_not_are_told(files):
+    rows = [ROWS[0], ["b.jpg", "20 1", "5", "4", "0_28_-5"], ["b.jpg", "20 1", "5", "4", "0_115136143"]]
+    with pytest.warns(UserWarning, match="2 objects with an attribute that the list .*attribute -5 of b.jpg"):
+        dataset = load(files(rows))
+    assert [entry.attributes for entry in dataset.objects(1)] == [(28, -5), (115136143,)]
+
+
+def test_carriage_returns_alone_are_named(files):
+    path = files(lineterminator="\r")
+    assert recognises(path)
+    with pytest.raises(DataError, match="rows.csv: its lines end in carriage returns alone"):
+        load(path)
