@@ -246,7 +246,11 @@ class AnnotatedDataset(Reporting):
         return int((self.object_classes(image_id) > 0).sum())
 
     def parts_lines(self) -> list[str]:
-        """List of sentences on parts of label maps that are no objects of their own; there are none but in these."""
+        """Tell of parts of label maps that are no objects of their own; there are none but in label maps.
+
+        Returns:
+            list of sentences.
+        """
         return []
 
     def image_reference(self, image_id: int) -> str:
@@ -286,17 +290,14 @@ BY_ID = ("load_image", "load_mask", "load_rles", "object_count", "object_classes
 def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
     """A prepared copy of a data set that leaves out what a list of faults names: objects, or whole photos.
 
-    Of a photo that is listed twice the first listing stays; objects that only another has are among the losses.
-
     faults: Faults; harmless ones, and those of photos that the data set does not have, are of no effect
     """
     faults = [fault for fault in faults if not fault.harmless]
     photos = {fault.photo for fault in faults if fault.number is None and fault.kind != TWICE}
     twice = {fault.photo for fault in faults if fault.number is None and fault.kind == TWICE}
     objects = {}
-    for fault in faults:
-        if fault.number is not None:
-            objects.setdefault(fault.photo, {})[fault.number] = fault.kind
+    for fault in (fault for fault in faults if fault.number is not None):
+        objects.setdefault(fault.photo, {})[fault.number] = fault.kind
     if is_users_own(dataset, "load_mask"):  # which knows nothing of what is dropped
         whole = {name for name, kinds in objects.items() if set(kinds.values()) != {"empty mask"}} - photos
         if whole:
@@ -310,8 +311,6 @@ def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
     chosen = select(dataset, [i for i in dataset.image_ids if names[i] not in photos and i not in again])
     known = {(fault.photo, fault.number) for fault in getattr(dataset, "faults", ()) if not fault.harmless}  # lost then
     lost = [Loss(name, AT_FAULT, 0, whole=True) for name in names if name in photos]
-    for i in again if hasattr(dataset, "lost") else ():
-        lost.append(Loss(names[i], AT_FAULT, objects_beyond(dataset, i, first[names[i]])))
     for image_id in chosen.image_ids:
         name, info = photo_name(chosen, image_id), chosen.image_info[image_id]
         kinds, dropped = objects.get(name, {}), frozenset(info.get("dropped", ()))
@@ -320,6 +319,7 @@ def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
         new = [number for number in kinds.keys() - dropped if kinds[number] != "empty mask"]
         lost += [Loss(name, AT_FAULT, 1) for number in new if (name, number) not in known]
     if hasattr(dataset, "lost"):
+        lost += [Loss(names[i], AT_FAULT, objects_beyond(dataset, i, first[names[i]])) for i in sorted(again)]
         chosen.lost = dataset.lost + lost
     return chosen
 

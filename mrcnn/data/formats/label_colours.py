@@ -31,10 +31,13 @@ class Colours:
     Args:
         labels: {(r, g, b): label}
         listed: whether a file lists the colours; a palette's colours then count, not its indices
+
+    Attributes:
+        by_colour: {(r, g, b): label}
     """
 
     def __init__(self, labels: dict[tuple[int, int, int], int], listed: bool) -> None:
-        self.listed = listed
+        self.listed, self.by_colour = listed, dict(labels)
         keys = sorted((packed(np.array(colour, np.uint8)).item(), label) for colour, label in labels.items())
         self._keys = np.array([key for key, _ in keys], np.int64)
         self._values = np.array([label for _, label in keys], np.uint16)

@@ -40,13 +40,17 @@ def few_labels(path: str, named: bool) -> bool:
     return len(np.unique(pixels if pixels.ndim == 2 else packed(pixels))) <= MOST_LABELS
 
 
-def map_size(path: str) -> tuple[int, int]:
+def map_size(path: str, palettes: dict[bytes, list[str]] | None = None) -> tuple[int, int]:
     """(height, width) of a label map, from its header.
+
+    Args:
+        path: of a PNG or .mat file
+        palettes: as for `png_size`
 
     Raises:
         DataError: naming the file if it cannot be read.
     """
-    return _matlab_array(path).shape if path.lower().endswith(".mat") else png_size(path)
+    return _matlab_array(path).shape if path.lower().endswith(".mat") else png_size(path, palettes)
 
 
 def read_label_map(path: str | os.PathLike, colours: Colours | None = None) -> np.ndarray:
@@ -163,13 +167,21 @@ def mask_size(path: str | os.PathLike) -> tuple[int, int]:
     return _with_pillow(path, lambda image: image.size[::-1], MASK_FORMATS)
 
 
-def png_size(path: str | os.PathLike) -> tuple[int, int]:
+def png_size(path: str | os.PathLike, palettes: dict[bytes, list[str]] | None = None) -> tuple[int, int]:
     """(height, width) of a PNG, from its header.
+
+    Args:
+        path: of the PNG
+        palettes: {palette, the red, green and blue of each index in a row: paths of PNGs that have it}, which gets this
+            one, if it has a palette
 
     Raises:
         DataError: naming the file if it is none, or is too large.
     """
-    return _with_pillow(path, lambda image: image.size[::-1])
+    size, palette = _with_pillow(path, lambda image: (image.size[::-1], image.palette))
+    if palettes is not None and palette is not None:
+        palettes.setdefault(bytes(palette.palette), []).append(path)
+    return size
 
 
 def read_png(path: str | os.PathLike) -> np.ndarray:

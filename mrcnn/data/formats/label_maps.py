@@ -13,7 +13,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.formats import binary_maps, label_colours, label_mapping, label_objects, photo_places
+from mrcnn.data.formats import (
+    binary_maps,
+    label_colours,
+    label_mapping,
+    label_objects,
+    label_palettes,
+    photo_places,
+)
 from mrcnn.data.formats.fitting import STORED, STRETCHED, fitted, turns_of
 from mrcnn.data.formats.label_files import MAP_ENDINGS, few_labels, map_size, other_size, read_label_map
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN, LabelClasses
@@ -195,7 +202,7 @@ class LabelMapDataset(WithLabelMaps):
         missing = [file for file, name in photos.items() if name is None]
         found = {os.path.join(annotations, file): name for file, name in photos.items() if name is not None}
         inside = self._label_of_255(list(found), listed, colours)
-        self._add_photos(found, folder, label_classes=classes, colours=colours, inside=inside)
+        self._add_photos(found, folder, colours, label_classes=classes, inside=inside)
         self.missing_photos(annotations, elsewhere, missing, len(files[:limit]), stems)
         for class_id, name in enumerate(classes.names, start=1):
             self.add_class(FORMAT, class_id, name)
@@ -238,9 +245,9 @@ class LabelMapDataset(WithLabelMaps):
         first = os.path.basename(paths[0]) if paths else ""
         return binary_maps.label_of_255(listed, maps, len(paths), first, self.note)
 
-    def _add_photos(self, found, folder, **details):
+    def _add_photos(self, found, folder, colours, **details):
         """Register photos, or what is wrong with them. found: {path of a label map: name of its photo in the folder}"""
-        sizes, maps = {}, {}
+        sizes, maps, palettes = {}, {}, {}
         for map_path, name in found.items():
             if maps.setdefault(name, map_path) != map_path:
                 # Under the photo's own name the fault would stand for the first map, which is sound.
@@ -253,9 +260,13 @@ class LabelMapDataset(WithLabelMaps):
                 self.fault(map_path, Fault(name, "unreadable", str(error).rstrip(".")))
                 continue
             try:
-                sizes[map_path] = map_size(map_path), upright, orientation
+                sizes[map_path] = map_size(map_path, palettes), upright, orientation
             except DataError as error:
                 self.fault(map_path, Fault(name, "bad entry", str(error).rstrip(".")))
+        by_palette, at_odds = label_palettes.settled(palettes, colours, self.note)
+        for map_path, message in at_odds.items():
+            del sizes[map_path]
+            self.fault(map_path, Fault(found[map_path], "bad entry", message))
         for map_path, turn in turns_of(sizes, stretch=True, report=self, called=found.get).items():
             name, (own_size, size, _) = found[map_path], sizes[map_path]
             if turn is None:
@@ -266,7 +277,7 @@ class LabelMapDataset(WithLabelMaps):
             if own_size not in (size, size[::-1] if turn != 1 else size):
                 self.note("label map", STRETCHED, f"{name}: {other_size(own_size, size)}")
             self.add_photo(FORMAT, os.path.splitext(name)[0], folder.join(name), name, *size, map_path=map_path,
-                           turn=turn, **details)
+                           turn=turn, colours=by_palette.get(map_path, colours), **details)
 
     def read_objects(self, image_id: int) -> Iterator[ObjectAnnotation | Fault]:
         """Yield the objects of a photo by class, those of one class from top to bottom, or the fault of its map."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.formats import label_colours, label_mapping, label_words, voc_layout
+from mrcnn.data.formats import label_colours, label_mapping, label_palettes, label_words, voc_layout
 from mrcnn.data.formats.label_files import other_size, png_size, read_label_map
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN
 from mrcnn.data.formats.label_maps import FORMAT as LABELS
@@ -81,7 +81,7 @@ class VocDataset(LabelMapDataset):
         folder = PhotoFolder(images or os.path.join(root, voc_layout.PHOTOS), self.note)
         stems = voc_layout.stems_of(root, split, self, annotations)[:limit]
         part_of = {} if split is not None else voc_layout.parts_of_stems(root)
-        photos, refused = {}, {}
+        photos, refused, palettes = {}, {}, {}
         for stem in stems:
             try:
                 photos[stem] = folder.find_stem(stem)
@@ -94,7 +94,9 @@ class VocDataset(LabelMapDataset):
         for stem in stems:
             part = split if split is not None else part_of.get(stem)
             if photos[stem] is not None:
-                self._add_voc(root, stem, photos[stem], folder, classes, colours, {"split": part} if part else {})
+                self._add_voc(root, stem, photos[stem], folder, classes, colours, palettes,
+                              {"split": part} if part else {})
+        self._settle_palettes(palettes, colours)
         self.missing_photos(annotations, folder.path, [s for s in stems if photos[s] is None and s not in refused],
                             len(stems))
         for class_id, name in enumerate(classes.names, start=1):
@@ -118,16 +120,26 @@ class VocDataset(LabelMapDataset):
         words = label_words.words_among(listed).items()
         return classes, colours, {label: value for label, value in words if classes.table[label] == value}
 
-    def _add_voc(self, root, stem, name, folder, classes, colours, details):
-        """Register one photo, or what is wrong with it."""
+    def _settle_palettes(self, palettes, colours):
+        """Have maps whose palettes were made anew read by their colours, or leave their photos out."""
+        by_palette, at_odds = label_palettes.settled(palettes, colours, self.note)
+        for info in [info for info in self.image_info if info.get("map_path") in {*by_palette, *at_odds}]:
+            path = info["map_path"]
+            info["colours"] = by_palette.get(path, colours)
+            if path in at_odds:
+                self.image_info.remove(info)
+                self.fault(path, Fault(info["file_name"], "bad entry", at_odds[path]))
+
+    def _add_voc(self, root, stem, name, folder, classes, colours, palettes, details):
+        """Register one photo, or what is wrong with it. palettes: as for `png_size`, of the maps"""
         paths = [voc_layout.mask_path(place, stem) for place in voc_layout.mask_folders(root)]
         try:
             size = photo_size(folder.join(name))
         except DataError as error:
             return self.fault(root, Fault(name, "unreadable", str(error).rstrip(".")))
-        for path in paths if os.path.isfile(paths[0]) else ():
+        for path, found in zip(paths, (None, palettes)) if os.path.isfile(paths[0]) else ():
             try:
-                mask_size = png_size(path)
+                mask_size = png_size(path, found)
             except DataError as error:
                 return self.fault(path, Fault(name, "bad entry", str(error).rstrip(".")))
             if mask_size != size:

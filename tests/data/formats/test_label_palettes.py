@@ -1,0 +1,86 @@
+"""Palettes of label maps that tools have made anew: the colours kept, the indices others."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mrcnn.data.formats import label_files, label_palettes, open_dataset
+from mrcnn.data.formats.label_colours import voc_colours
+from mrcnn.errors import DataError
+from tests.voc_files import class_mask, write_voc
+
+LABELS = np.zeros((20, 15), np.uint8)
+LABELS[2:9, 3:12], LABELS[11:18, 3:12] = 1, 2
+OTHER = np.where(LABELS == 1, 3, 0).astype(np.uint8)
+OWN = [(0, 0, 0), (10, 20, 30), (200, 9, 9), (1, 200, 4)]
+
+
+def save(folder, stem, labels, palette, order=None):
+    """Save a label map; order: labels in the order in which a tool numbers them anew."""
+    for name in ("labels", "photos"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "labels" / "label_names.txt").write_text("background\nskin\nhair\nshirt\n")
+    image = Image.fromarray(labels)
+    image.putpalette([value for colour in palette for value in colour])
+    image = image if order is None else image.remap_palette(order)
+    image.save(folder / "labels" / f"{stem}.png")
+    Image.new("RGB", labels.shape[::-1]).save(folder / "photos" / f"{stem}.jpg")
+    return image
+
+
+@pytest.mark.parametrize("order", [[2, 1, 0], [0, 2, 1]])
+@pytest.mark.parametrize("alone", [True, False])
+def test_vocs_colours_at_other_indices_are_read_by_colour(tmp_path, order, alone):
+    save(tmp_path, "a", LABELS, voc_colours(), order)
+    if not alone:
+        save(tmp_path, "b", OTHER, voc_colours())
+    with pytest.warns(UserWarning, match="1 label map with a palette in which VOC's colours.*first: a.png"):
+        dataset = open_dataset(str(tmp_path / "labels"))
+    assert dataset.label_map(0).tolist() == LABELS.tolist()
+    assert alone or dataset.label_map(1).tolist() == OTHER.tolist()
+
+
+def test_voc_folders_with_other_indices_are_read_by_colour(tmp_path):
+    write_voc(tmp_path)
+    path = tmp_path / "SegmentationClass" / "a.png"
+    with Image.open(path) as image:
+        used = np.unique(np.array(image)).tolist()
+        image.remap_palette(used[::-1]).save(path)
+    with pytest.warns(UserWarning, match="VOC's colours stand at other numbers"):
+        dataset = open_dataset(str(tmp_path))
+    labels = class_mask()
+    labels[labels == 255] = 0
+    found = dataset.label_map(0)
+    assert np.where(found == 255, 0, found).tolist() == labels.tolist()
+
+
+def test_one_index_with_two_colours_is_a_fault(tmp_path):
+    for number in range(12):
+        save(tmp_path, f"{number:02d}", LABELS, OWN)
+    save(tmp_path, "99", LABELS, OWN, [0, 2, 1])
+    said = r"99.jpg: its label map has the colour \(200, 9, 9\) at index 1 of its palette, and 00.png has \(10, 20, "
+    with pytest.raises(DataError, match=f"{said}.*label_colors.txt"):
+        open_dataset(str(tmp_path / "labels"))
+    dataset = open_dataset(str(tmp_path / "labels"), on_error="skip")
+    assert len(dataset.image_ids) == 12 and dataset.label_map(0).tolist() == LABELS.tolist()
+    for number in range(6):
+        save(tmp_path, f"{number:02d}", LABELS, OWN, [0, 2, 1])  # now none can be trusted
+    with pytest.raises(DataError, match="6 of 13 label maps are at odds with the others"):
+        open_dataset(str(tmp_path / "labels"), on_error="skip")
+
+
+def test_sound_palettes_stay_and_few_pixels_are_read(tmp_path, monkeypatch, recwarn):
+    save(tmp_path, "a", LABELS, OWN)
+    save(tmp_path, "b", OTHER, [*OWN, (7, 7, 7)])
+    save(tmp_path, "c", np.where(OTHER, 0, LABELS), [*OWN[:3], (7, 7, 7)])  # 3 has another colour, and is not used
+    dataset = open_dataset(str(tmp_path / "labels"))
+    assert [dataset.label_map(i).max() for i in range(3)] == [2, 3, 2] and not list(recwarn)
+    save(tmp_path, "c", LABELS, [(0, 0, 0)] * 3)
+    save(tmp_path, "a", LABELS, [(0, 0, 0)] * 3)
+    save(tmp_path, "b", LABELS, [(0, 0, 0)] * 3)  # a palette that shows nothing says nothing
+    assert open_dataset(str(tmp_path / "labels")).label_map(0).max() == 2
+    read = []
+    monkeypatch.setattr(label_palettes, "read_png", lambda path: read.append(path) or label_files.read_png(path))
+    paths = [str(tmp_path / "labels" / "a.png")] * 100
+    assert label_palettes.settled({bytes(9): paths}, dataset.image_info[0]["colours"], None) == ({}, {})
+    assert len(read) <= 32
