@@ -17,13 +17,14 @@ from mrcnn.data.bit_depth import REMEDY, is_faint, is_negative, largest_value, s
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.encoded import opened_image
 from mrcnn.data.faults import FAULT_KINDS, Fault
+from mrcnn.data.formats.blurred_maps import BLURRED, is_blurred
 from mrcnn.data.formats.photo_files import photo_size
 from mrcnn.data.formats.upright import wrong_size
 from mrcnn.data.images import no_pixels
 from mrcnn.data.jpeg_damage import START, jpeg_damages
 from mrcnn.data.mask_values import REMEDY as GIVE_BOOL
 from mrcnn.data.mask_values import cut_masks
-from mrcnn.data.objects import is_users_own, unpacked
+from mrcnn.data.objects import is_users_own, known_label_map, unpacked
 from mrcnn.data.pages import PAGED_ENDINGS, page_count
 from mrcnn.data.pages import REMEDY as A_FILE_EACH
 from mrcnn.data.walk import walk
@@ -40,8 +41,8 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
              channels: int | None = None) -> list[Fault]:
     """Decode every photo and check every object of a data set, without stopping at a bad one.
 
-    Photos of 16 bits that fill little of them, those of several pages, and masks of more than two values, which are no
-    faults, are warned of.
+    Photos of 16 bits that fill little of them, those of several pages, masks of more than two values, and label maps
+    that were smoothed, which are no faults, are warned of.
 
     Args:
         dataset: prepared Dataset; the `faults` of a reader that was loaded with on_error="skip" are listed too.
@@ -52,11 +53,15 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
     Returns:
         Faults, sorted by photo and object. The kinds are FAULT_KINDS of `mrcnn.data.annotated`.
     """
-    large, faint, paged, grey = threading.Lock(), {}, {}, {}
+    large, faint, paged, grey, blurred = threading.Lock(), {}, {}, {}, []
 
     def faults_of(image_id):
         shape, faults = _photo_faults(dataset, image_id, large, channels, faint)
         _note_if_paged(dataset, image_id, paged)
+        with contextlib.suppress(DataError):  # which is told as that of its objects
+            labels = known_label_map(dataset, image_id)
+            if labels is not None and is_blurred(np.asarray(labels)):
+                blurred.append(image_id)
         return faults + _object_faults(dataset, image_id, shape, grey)
 
     with warnings.catch_warnings():
@@ -71,6 +76,9 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
     _warn_of_faint(dataset, faint)
     _warn_of_paged(dataset, paged)
     _warn_of_grey(dataset, grey)
+    if blurred:
+        warnings.warn(f"{len(blurred)} of {len(dataset.image_ids)} photos have label maps {BLURRED} (first: "
+                      f"{photo_name(dataset, min(blurred))}).", stacklevel=2)
     faults = list(getattr(dataset, "faults", ())) + [fault for some in [*by_photo, damaged] for fault in some]
     counts = Counter(photo_name(dataset, image_id) for image_id in dataset.image_ids)
     faults += [Fault(name, "duplicate id", f"the photo is listed {count} times, under different ids: merge them")

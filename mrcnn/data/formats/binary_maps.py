@@ -11,9 +11,9 @@ from mrcnn.errors import DataError
 LOOKED_AT = 32  # maps, from all over the data set
 
 
-def of_a_few(maps: Sequence[object]) -> list[object]:
+def of_a_few(maps: Sequence[object], most: int = LOOKED_AT) -> list[object]:
     """A few of the maps of a data set, from all over it."""
-    places = np.unique(np.linspace(0, max(len(maps) - 1, 0), min(len(maps), LOOKED_AT)).astype(int))
+    places = np.unique(np.linspace(0, max(len(maps) - 1, 0), min(len(maps), most)).astype(int))
     return [maps[place] for place in places.tolist()]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats import (
     binary_maps,
+    blurred_maps,
     label_colours,
     label_mapping,
     label_objects,
@@ -238,9 +239,10 @@ class LabelMapDataset(WithLabelMaps):
                       "give a folder that has them alone, with their own names", others[0], len(others))
 
     def _label_of_255(self, paths, listed, colours):
-        """As `binary_maps.label_of_255` has it; colours that are listed tell by themselves."""
+        """As `binary_maps.label_of_255` has it; colours that are listed tell by themselves. Smoothed maps are noted."""
         if colours is not None and colours.listed:
             return None
+        blurred_maps.tell_blurred(paths, lambda path: read_label_map(path, colours), self.note)
         maps = (read_label_map(path, colours) for path in binary_maps.of_a_few(paths))
         first = os.path.basename(paths[0]) if paths else ""
         return binary_maps.label_of_255(listed, maps, len(paths), first, self.note)

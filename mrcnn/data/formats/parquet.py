@@ -15,6 +15,7 @@ from mrcnn.data import run_lengths
 from mrcnn.data.annotated import Fault, ObjectAnnotation
 from mrcnn.data.decoding import decoding
 from mrcnn.data.formats import binary_maps, label_maps, labelme_shapes
+from mrcnn.data.formats.blurred_maps import tell_blurred
 from mrcnn.data.formats.boxes import ONLY_A_BOX
 from mrcnn.data.formats.fitting import fitted
 from mrcnn.data.formats.label_colours import is_grey, label_names
@@ -119,7 +120,9 @@ class ParquetDataset(label_maps.WithLabelMaps):
                                 "(names=, --names).")
             listed = label_names(names)
             self._classes, rows = label_classes(listed, mapping, min_area, self.note), self._rows.count
-            maps = map(self._stored_map, binary_maps.of_a_few(range(rows if limit is None else min(rows, limit))))
+            taken = range(rows if limit is None else min(rows, limit))
+            tell_blurred(taken, self._stored_map, self.note)
+            maps = map(self._stored_map, binary_maps.of_a_few(taken))
             self._inside = binary_maps.label_of_255(listed, maps, rows, "row 0", self.note)
             known = dict(enumerate(self._classes.names, 1))
         else:

@@ -17,6 +17,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.formats import label_colours, label_mapping, label_palettes, label_words, voc_layout
+from mrcnn.data.formats.blurred_maps import BLURRED, is_blurred
 from mrcnn.data.formats.label_files import other_size, png_size, read_label_map
 from mrcnn.data.formats.label_mapping import IGNORED, UNKNOWN
 from mrcnn.data.formats.label_maps import FORMAT as LABELS
@@ -155,6 +156,8 @@ class VocDataset(LabelMapDataset):
             if isinstance(read, Fault) or read is None:
                 continue
             numbers, labels = read
+            if is_blurred(labels):
+                self.note("label map", f"of {LOOKED_AT} that were looked at, {BLURRED}", info["file_name"])
             if (labels == IGNORED).any():
                 self.note("photo", VOID, info["file_name"])
             for number, inside in _regions(numbers):
