@@ -109,7 +109,7 @@ class ArrayDataset(label_maps.WithLabelMaps):
         for role, path in paths.items():
             if os.path.isdir(path):
                 raise DataError(f"{path}: is a folder, where a file of arrays is needed (--{role or 'annotations'}): "
-                                "give photos as an array, or annotations of another format.")
+                                "give photos as an array, or annotations of another format, as label maps in PNGs.")
         found = arrays_by_role(paths, self._tell)
         if "images" not in found:
             raise DataError(f"{annotations}: has no photos: give the file of them (images=, --images).")

@@ -332,6 +332,9 @@ def classified(labels: np.ndarray, classes: LabelClasses, name: str) -> np.ndarr
         listed = ", ".join(map(str, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
         step = _stretched(unknown, table)
         hint = f", multiples of {step}, as labels stretched for the eye are: divide them by {step}" if step else ""
+        known = np.flatnonzero(table[1:IGNORED] != UNKNOWN) + 1
+        if not step and len(known) == 1 and len(unknown) > 2 and 127 < unknown[-1] < 256:
+            hint = f", as soft edges of a mask of 0 to 255 are: write {known[0]} where it is above 127, and 0 elsewhere"
         return Fault(name, "unknown class", f"its label map has labels without a name: {listed}{hint}")
     return table.astype(np.uint8)[labels]
 

@@ -411,3 +411,19 @@ def test_two_photos_of_a_map_are_told_but_not_a_map_beside_its_photo(folder):
     assert "differ in the ending alone" in note.how and note.first == "a.jpg, not a.png"
     shutil.copy(folder / "photos" / "a.jpg", folder / "labels" / "a.jpg")
     assert load(folder, images=folder / "labels").notes == []
+
+
+@pytest.mark.parametrize("names, soft, hint", [
+    ("background\nperson\n", range(16, 256, 16), True),
+    ("background\nperson\nhat\n", range(16, 256, 16), False),
+    ("background\nperson\n", [200], False),  # a label that is no more than missing
+    ("background\nperson\n", range(200, 400, 20), False),
+])
+def test_soft_edges_in_place_of_labels_are_called_so(folder, names, soft, hint):
+    (folder / "label_names.txt").write_text(names)
+    labels = np.zeros((20, 20), np.uint16)
+    labels.ravel()[: len(soft)] = list(soft)
+    save(folder, "a", labels)
+    with pytest.raises(DataError, match="labels without a name: ") as error:
+        load(folder, None).label_map(0)
+    assert ("as soft edges of a mask of 0 to 255 are: write 1 where it is above 127" in str(error.value)) == hint

@@ -87,6 +87,14 @@ def test_what_lies_deeper_in_a_folder_is_told(tmp_path, files, said):
         recognise(str(made(tmp_path, **files)))
 
 
+def test_a_folder_of_an_array_a_photo_is_told_what_to_do(tmp_path):
+    for number in range(3):
+        np.save(tmp_path / f"{number}.npy", np.zeros((4, 5), np.uint8))
+    with pytest.raises(DataError, match="in it are 3 files of arrays, 0.npy the first: if each is of one photo, give "
+                                        "one file of all, .*, or save label maps as PNG"):
+        recognise(str(tmp_path))
+
+
 LABELME = {"version": "5", "shapes": [], "imagePath": "a.jpg", "imageData": None, "imageHeight": 4, "imageWidth": 5}
 TASK = {"id": 1, "data": {"image": "a.jpg"}, "annotations": [{"id": 1, "result": []}]}
 RESULTS = [{"image_id": 1, "category_id": 1, "score": 0.5, "bbox": []}]
