@@ -118,7 +118,7 @@ class Reporting(Dataset):
         return files
 
     def missing_photos(self, source: str | os.PathLike, folder: str, names: list[str], count: int,
-                       called: Mapping[str, str] | None = None) -> None:
+                       called: Mapping[str, str] | None = None, objects: Mapping[str, int] | None = None) -> None:
         """Report photos that are not in their folder, each as a Fault.
 
         Args:
@@ -127,6 +127,8 @@ class Reporting(Dataset):
             names: names of the missing photos.
             count: number of all photos of the annotations.
             called: {name: what `find_alike` was asked for}, of names that it knows otherwise.
+            objects: {name: number of its objects}, which the photo may have lost that the name looks like, and for
+                which another name stands.
 
         Raises:
             DataError: naming them all, where faults are to be raised.
@@ -144,6 +146,8 @@ class Reporting(Dataset):
             files = alike[name]
             reason = f"its name {unclear_name(files, folder)}" if files else f"the photo is not in {folder}"
             self.fault(source, Fault(name, "missing", reason))
+            if objects and objects.get(name) and files and len(files) == 1:
+                self.lost.append(Loss(files[0], AT_FAULT, objects[name]))
 
     def finish_loading(self, source: str | os.PathLike) -> None:
         """Warn of what was skipped and of what is noted.

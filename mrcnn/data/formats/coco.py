@@ -215,7 +215,8 @@ class CocoDataset(AnnotatedDataset):
         missing = [name for _, name in named if name in files and files[name] is None]
         files.update(self.find_alike(folder, missing, set(files.values())))
         missing = [name for name in missing if files[name] is None]
-        self.missing_photos(source, folder.path, missing, len(chosen))
+        counts = {name: len(file.objects[image_id]) for image_id, name in named}
+        self.missing_photos(source, folder.path, missing, len(chosen), objects=counts)
         found = {}
         for image_id, name in named:
             file_name = files.get(name)

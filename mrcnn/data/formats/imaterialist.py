@@ -130,8 +130,9 @@ class ImaterialistDataset(AnnotatedDataset):
                 self.lost[-1] = Loss(name, AT_FAULT, 1)
         for photo, kind, message in sorted(scan.photo_problems.values()):
             self.fault(annotations, Fault(photos[photo] or scan.names[photo], kind, message))
-        self.missing_photos(annotations, folder.path, missing, len(scan.names))
         rows, bounds = scan.rows()
+        counts = dict(zip(scan.names, np.diff(bounds).tolist()))
+        self.missing_photos(annotations, folder.path, missing, len(scan.names), objects=counts)
         for photo, name in enumerate(photos):
             if name is not None and photo not in scan.photo_problems:
                 size, turn = scan.sizes[photo], turns.get(photo, 1)

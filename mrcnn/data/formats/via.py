@@ -14,7 +14,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.faults import ObjectError
+from mrcnn.data.faults import AT_FAULT, Loss, ObjectError
 from mrcnn.data.formats import via_files
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.names_files import read_names
@@ -88,7 +88,7 @@ class ViaDataset(AnnotatedDataset):
 
     def _photos(self, annotations, entries, folder):
         """list of (name, path, header, regions) of the photos that can be used; faults of the others are noted."""
-        photos, seen = [], set()
+        photos, seen = [], {}
         files, refused = _files([entry for entry in entries if "trouble" not in entry], folder)
         files.update(self.find_alike(folder, [name for name in files if files[name] is None], set(files.values())))
         missing = [entry["filename"] for entry in entries if files.get(entry["filename"], "") is None]
@@ -106,8 +106,11 @@ class ViaDataset(AnnotatedDataset):
                 # Under the photo's own name the fault would stand for the first entry, which is sound.
                 message = f"the photo {name} is listed twice, here a second time"
                 self.fault(annotations, Fault(f"entry {position}", "duplicate id", message))
+                kept = _region_list(seen[name])
+                more = [region for region in _region_list(entry["regions"]) if region not in kept]
+                self.lost += [Loss(name, AT_FAULT, len(more))] if more else []
                 continue
-            seen.add(name)
+            seen[name] = entry["regions"]
             if not isinstance(entry["regions"], (dict, list)):
                 self.fault(annotations, Fault(name, "bad entry", "its regions are neither a list nor an object"))
                 continue

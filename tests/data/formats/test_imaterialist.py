@@ -405,6 +405,14 @@ def test_rows_of_one_photo_under_two_names_are_taken_together(files, other):
         load(files(rows))
 
 
+@pytest.mark.parametrize("other", ["A.JPG", "train/a.jpg", "a%2Ejpg"])
+def test_rows_of_a_name_that_looks_like_a_photo_of_another_name_are_lost_to_it(files, other):
+    path = files([*ROWS[:2], [other, *ROWS[2][1:]]])
+    with pytest.warns(UserWarning, match="left out 1 photo that lost 1 object .first: a.jpg"):
+        dataset = open_dataset(path, str(pathlib.Path(path).parent / "photos"), on_error="skip")
+    assert [dataset.file_name(i) for i in dataset.image_ids] == ["b.jpg"]
+
+
 @pytest.mark.parametrize("cut", ['a.jpg,"1 3', "a.jpg,1 3", "a.jpg"])
 def test_a_line_cut_short_costs_its_photo(files, cut):
     lines = [",".join(row) for row in [HEADER, *ROWS]]

@@ -280,6 +280,10 @@ def test_a_photo_listed_twice(folder):
         dataset = load(path, on_error="skip")
     left = without(dataset, dataset.faults)  # the first entry stays
     assert [left.file_name(i) for i in left.image_ids] == ["a.jpg"] and len(left.objects(0)) == 1
+    assert not [loss for loss in left.lost if loss.photo == "a.jpg"]
+    path = export(folder, [], again={"filename": "a.jpg", "regions": [region()]})  # what the first lacks is lost to it
+    dataset = load(path, on_error="skip")
+    assert [loss.objects for loss in dataset.lost if loss.photo == "a.jpg"] == [1]
 
 
 @pytest.mark.parametrize("name, text, said", [
