@@ -14,6 +14,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.faults import AT_FAULT, Loss
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.coco_entries import annotated_size
 from mrcnn.data.formats.cvat_file import AREA_TYPES, AREAS, CvatFile, CvatPhoto
@@ -139,14 +140,17 @@ class CvatDataset(AnnotatedDataset):
         files = {place: name or alike.get(photos[place].name) for place, name in files.items()}
         self.missing_photos(path, folder.path, [photos[place].name for place, name in files.items() if name is None],
                             len(photos))
-        found, taken = [], set()
+        found, taken = [], {}
         for place, name in files.items():
             if name in taken:
                 # Under the photo's own name the fault would stand for the first entry, which is sound.
                 message = f"the photo {name} is listed twice, here a second time"
                 self.fault(path, Fault(f"image {photos[place].id}", "duplicate id", message))
+                kept = set(map(repr, taken[name].shapes))  # outlines may be arrays, which == does not compare
+                more = sum(repr(shape) not in kept for shape in photos[place].shapes)
+                self.lost += [Loss(name, AT_FAULT, more)] if more else []
             elif name is not None:
-                taken.add(name)
+                taken[name] = photos[place]
                 found.append((photos[place], name))
         return found
 

@@ -250,6 +250,9 @@ def test_photos_that_are_missing_twice_or_outside_are_named(folder):
         load(written(folder, sound, image("", "gone.jpg")))
     with pytest.raises(DataError, match="listed twice"):
         load(written(folder, sound, sound))
+    for second, lost in ((sound, []), (image(shape("box", BOX)), [1])):
+        dataset = load(written(folder, sound, second), on_error="skip")
+        assert [loss.objects for loss in dataset.lost if loss.photo == "a.jpg"] == lost
     with pytest.raises(DataError, match="leads out of the image folder"):
         load(written(folder, sound, image("", "../z.jpg")))
 
