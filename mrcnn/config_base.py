@@ -22,7 +22,6 @@ from mrcnn.files import read_json, write_text
 Own = TypeVar("Own", bound="BaseSettings")
 # The names that are read while a network is built, None at other times; each thread has its own.
 _READS = contextvars.ContextVar("settings read by the network that is being built", default=None)
-_OF_BUILT = ("_built", "_of_class", "_told_built")  # attributes that copies do not have
 _FOLLOWS = {
     "BATCH_SIZE": "IMAGES_PER_GPU * GPU_COUNT: set IMAGES_PER_GPU",
     "IMAGE_SHAPE": "other settings: set IMAGE_MAX_DIM (in mode crop IMAGE_MIN_DIM) or IMAGE_CHANNEL_COUNT",
@@ -168,10 +167,8 @@ class BaseSettings:
             setattr(probe, name, value)
             if name == "BATCH_SIZE" and probe.IMAGES_PER_GPU != cls.IMAGES_PER_GPU:
                 if "IMAGES_PER_GPU" in vars(cls):
-                    raise ConfigError(
-                        f"BATCH_SIZE={value} of {cls.__name__} is not its IMAGES_PER_GPU={cls.IMAGES_PER_GPU} * "
-                        f"GPU_COUNT={cls.GPU_COUNT}: leave one of them out."
-                    )
+                    raise ConfigError(f"BATCH_SIZE={value} of {cls.__name__} is not its IMAGES_PER_GPU="
+                                      f"{cls.IMAGES_PER_GPU} * GPU_COUNT={cls.GPU_COUNT}: leave one of them out.")
                 cls.IMAGES_PER_GPU = probe.IMAGES_PER_GPU
 
     # --- Checks, and what networks are built from --------------------------------------------------------------------
@@ -250,7 +247,7 @@ class BaseSettings:
 
     def __getstate__(self):
         """What copies and pickles have: all but the memory of networks, which were built from this object."""
-        kept = {name: value for name, value in vars(self).items() if name not in _OF_BUILT}
+        kept = {name: value for name, value in vars(self).items() if name not in ("_built", "_of_class", "_told_built")}
         return {name: unshared(value) for name, value in kept.items()}
 
     # --- Reading, writing, showing -----------------------------------------------------------------------------------
