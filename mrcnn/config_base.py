@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from mrcnn.config_kinds import CHANGEABLE, FixedDict, FixedList, Function, fixed, plain, unshared
+from mrcnn.config_kinds import CHANGEABLE, FixedDict, FixedList, Function, fixed, is_computed, plain, unshared
 from mrcnn.config_rules import RULES, check_batch, checked, in_short, misspelt
 from mrcnn.errors import ConfigError, DataError
 from mrcnn.files import read_json, write_text
@@ -46,7 +46,7 @@ class BaseSettings:
 
     _network = None  # in words, of the class that lists the constants of a network
     _built = None  # {name: value, as in to_dict} of what networks have been built from
-    _of_class = None  # {name: value, as in to_dict} of these, that the class had then
+    _of_class = None  # {name: value, as in to_dict} of these that are the class's, not given to this object
     _told_built = None  # function that tells of one that is not built into a network: see `hold`
 
     def __init_subclass__(cls, network=None, **options):
@@ -56,7 +56,7 @@ class BaseSettings:
             cls._network = network
         parents = cls.__mro__[1:]
         for name, value in list(vars(cls).items()):
-            if _in_capitals(name) and not _is_computed(value):
+            if _in_capitals(name) and not is_computed(value):
                 if isinstance(getattr(super(cls, cls), name, None), property):
                     continue
                 _refuse_name(name, parents, new_allowed=bool(network))
@@ -160,7 +160,7 @@ class BaseSettings:
     @classmethod
     def _take_derived(cls):
         """Take what a class gives for a derived value as assigned, for a constant would hide the property for good."""
-        for name in [name for name in _FOLLOWS if name in vars(cls) and not _is_computed(vars(cls)[name])]:
+        for name in [name for name in _FOLLOWS if name in vars(cls) and not is_computed(vars(cls)[name])]:
             value = vars(cls)[name]
             delattr(cls, name)
             probe = cls.__new__(cls)
@@ -189,7 +189,7 @@ class BaseSettings:
             for name in self._built or {}:
                 self._refuse_if_built(name, getattr(self, name))
                 of_class = getattr(type(self), name, None)
-                if plain(of_class) != self._of_class[name]:
+                if name in self._of_class and plain(of_class) != self._of_class[name]:
                     self._refuse_built(name, f"{in_short(of_class)} of {type(self).__name__}: ")
             self.check_together()
         finally:
@@ -228,9 +228,14 @@ class BaseSettings:
 
     def _fix(self, names):
         """Keep values of settings from changes in place, and in the class, which no assignment here would show."""
-        vars(self).update({name: fixed(getattr(self, name), functools.partial(self._refuse_built, name, ""))
-                           for name in names})
-        self._of_class = {**(self._of_class or {}), **{name: plain(getattr(type(self), name, None)) for name in names}}
+        own, classes = vars(self), {name: plain(getattr(type(self), name, None)) for name in names}
+        # Of the class are also lists and the like that this object has a copy of since it was made.
+        taken = {name: value for name, value in classes.items() if name not in own
+                 or isinstance(own[name], CHANGEABLE) and plain(own[name]) == value}
+        self._of_class = {**(self._of_class or {}), **taken}
+        # Functions stay the class's: one that is kept here would be bound to this object in all copies of it.
+        own.update({name: fixed(value, functools.partial(self._refuse_built, name, ""))
+                    for name in names if not callable(value := getattr(self, name))})
 
     def _refuse_if_built(self, name, value):
         built = self._built or {}
@@ -381,11 +386,6 @@ class BaseSettings:
 
 def _in_capitals(name):
     return name.isupper() and not name.startswith("_")
-
-
-def _is_computed(value):
-    """Whether what a class has under a name is a property or the like; functions, which are values, are none."""
-    return hasattr(type(value), "__get__") and not callable(value)
 
 
 def _refuse_name(name, classes, new_allowed=False):

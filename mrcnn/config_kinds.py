@@ -253,6 +253,11 @@ class OrNone:
         return f"{self.rule.wanted}, or None"
 
 
+def is_computed(value: object) -> bool:
+    """Whether what a class has under a name is a property or the like; functions, which are values, are none."""
+    return hasattr(type(value), "__get__") and not callable(value)
+
+
 def plain(value: object) -> object:
     """Bring a value of a setting into types that JSON has.
 

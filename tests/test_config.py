@@ -349,6 +349,54 @@ def test_what_a_network_was_built_from_stays_whatever_its_class_is_given():
         Later().check()
 
 
+def test_a_class_may_change_where_the_object_has_a_value_of_its_own():
+    class Later(Own):
+        pass
+
+    config = built(Later(IMAGE_MAX_DIM=256, RPN_ANCHOR_RATIOS=[1]), "IMAGE_MAX_DIM", "RPN_ANCHOR_RATIOS", "LOSS_WEIGHTS")
+    before = config.to_dict()
+    Later.IMAGE_MAX_DIM, Later.RPN_ANCHOR_RATIOS = 192, [1, 2]  # for the next network
+    config.check()
+    built(config, "IMAGE_MAX_DIM").check()
+    Later.LOSS_WEIGHTS = {**Own.LOSS_WEIGHTS, "mrcnn_mask_loss": 2.0}  # which the object has from its class
+    assert config.to_dict() == before
+    with pytest.raises(ConfigError, match="LOSS_WEIGHTS=.* of Later: .* is built into a network already"):
+        config.check()
+
+
+def some_function(config):
+    """One that is pickled by its name."""
+
+
+class OfFunctions(Own):
+    BACKBONE, COMPUTE_BACKBONE_SHAPE = some_function, lambda self, shape: [[1, 1]] * 5
+
+    def WIDTH(self):
+        return 10 * self.NUM_CLASSES
+
+
+def test_functions_of_a_class_are_those_of_each_copy():
+    config = built(OfFunctions(), "BACKBONE", "COMPUTE_BACKBONE_SHAPE", "WIDTH", "NUM_CLASSES")
+    config.check()
+    for other in (copy.copy(config), copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
+        other.NUM_CLASSES = 5
+        assert other.WIDTH() == 50 and config.WIDTH() == 30
+    with pytest.raises(ConfigError, match="BACKBONE='resnet50': .*some_function' is built into a network already"):
+        config.BACKBONE = "resnet50"
+
+
+@pytest.mark.parametrize("value", [Own.names, "resnet50"])
+def test_another_function_of_the_class_is_told_before_training(value):
+    class Later(OfFunctions):
+        pass
+
+    config = built(Later(), "BACKBONE")
+    Later.BACKBONE = value
+    with pytest.raises(ConfigError, match="^BACKBONE=.*some_function' is built into a network already"):
+        config.check()
+    copy.copy(config).check()
+
+
 def test_what_follows_is_built_in_by_what_it_follows_from():
     config = built(Own(), "BATCH_SIZE")
     with pytest.raises(ConfigError, match="IMAGES_PER_GPU=4: 2 is built into a network"):
