@@ -82,11 +82,11 @@ __getattr__ = teller(__name__)  # of names that are gone
 
 # Layers of Matterport's graph, and those here that stand for them, with logits in place of probabilities.
 RENAMED = {
-    "input_image": "less_mean_pixel",
-    "input_anchors": "anchors",
-    "ROI": "proposals",
-    "rpn_class": "rpn_class_logits",
-    "mrcnn_class": "mrcnn_class_logits",
+    "input_image": ("less_mean_pixel",),
+    "input_anchors": ("anchors",),
+    "ROI": ("proposals", "training_proposals"),  # the graph of detection has the first, that of training the other
+    "rpn_class": ("rpn_class_logits",),
+    "mrcnn_class": ("mrcnn_class_logits",),
 }
 
 

@@ -353,7 +353,8 @@ def test_a_class_may_change_where_the_object_has_a_value_of_its_own():
     class Later(Own):
         pass
 
-    config = built(Later(IMAGE_MAX_DIM=256, RPN_ANCHOR_RATIOS=[1]), "IMAGE_MAX_DIM", "RPN_ANCHOR_RATIOS", "LOSS_WEIGHTS")
+    config = Later(IMAGE_MAX_DIM=256, RPN_ANCHOR_RATIOS=[1])
+    built(config, "IMAGE_MAX_DIM", "RPN_ANCHOR_RATIOS", "LOSS_WEIGHTS")
     before = config.to_dict()
     Later.IMAGE_MAX_DIM, Later.RPN_ANCHOR_RATIOS = 192, [1, 2]  # for the next network
     config.check()

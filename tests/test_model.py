@@ -1,6 +1,7 @@
 """Matterport's class and its methods; training and detection themselves are tested with the segmenter."""
 
 import inspect
+import os
 
 import keras
 import numpy as np
@@ -206,6 +207,31 @@ def test_what_is_not_there_names_what_is(model, photos):
         model.run_graph(photos, [("boxes", "mrcnn_boxes")])
     with pytest.raises(NotImplementedError, match=r"ROI/refined_anchors:0.*model.run_graph\(\[image\]"):
         model.ancestor(None, "ROI/refined_anchors:0")
+
+
+def test_the_training_graph_knows_the_old_names(tmp_path):
+    model = modellib.MaskRCNN("training", TinyConfig(), str(tmp_path))
+    names = {old: model.keras_model.get_layer(old).name for old in modellib.RENAMED}
+    assert names == {"input_image": "less_mean_pixel", "input_anchors": "anchors", "ROI": "training_proposals",
+                     "rpn_class": "rpn_class_logits", "mrcnn_class": "mrcnn_class_logits"}
+    assert model.inference_model.get_layer("ROI").name == "proposals"
+    for graph in (model.keras_model, model.inference_model):
+        with pytest.raises(ConfigError, match="'rpn_model': take rpn_conv_shared, rpn_bbox_pred, rpn_class_raw"):
+            graph.get_layer("rpn_model")
+
+
+def test_a_run_without_a_cascade_is_not_gone_on_with_by_a_network_with_one(tmp_path, capsys):
+    plain = modellib.MaskRCNN("training", TinyConfig(), str(tmp_path))
+    os.makedirs(plain.log_dir)
+    plain.epoch, path = 1, plain.checkpoint_path.format(epoch=1)
+    plain.save_weights(path)
+    cascade = modellib.MaskRCNN("training", TinyConfig(CASCADE_IOUS=(0.6, 0.7)), str(tmp_path))
+    report = cascade.load_weights(path, by_name=True)
+    assert report.copied and not report.missing and not report.unused and not report.whole
+    assert "layers were left out, or are others here: its weights begin a new run" in capsys.readouterr().out
+    assert cascade.epoch == 0 and cascade.log_dir != plain.log_dir
+    plain.epoch = 0
+    assert plain.load_weights(path, by_name=True).whole and plain.epoch == 1
 
 
 def test_layers_with_weights_are_listed_unwrapped(model):

@@ -283,7 +283,7 @@ class Segmenter(Predictor, Trainable):
         stored = state.read_state(state.state_path(filepath)) if going_on else None
         report = self.take_weights(filepath, by_name or bool(exclude), exclude or ())
         other = [] if self.mode == "inference" else told_of_new_run(
-            filepath, attributes["config"], self.config.NAME or "model", exclude or report.missing or report.unused)
+            filepath, attributes["config"], self.config.NAME or "model", exclude or not report.whole)
         if self.devices.chief:
             print(f"{filepath}: {report}{'' if attributes['config'] else self._in_force()}")
             taken = report.loaded if exclude or report.missing else None

@@ -6,6 +6,7 @@ import os
 import keras
 
 from mrcnn.errors import ConfigError, DataError
+from mrcnn.network.layout import layout_of
 
 
 class GraphWithFiles(keras.Model):
@@ -13,7 +14,7 @@ class GraphWithFiles(keras.Model):
 
     Attributes:
         segmenter: has save_weights(path) and take_weights(path, by_name, fitting=...); None: files are as Keras has
-            them. If it has `renamed`, {old name of a layer: name}, `get_layer` takes the old names too.
+            them. If it has `renamed`, {old name of a layer: its names in the graphs}, `get_layer` takes the old names.
     """
 
     segmenter = None
@@ -45,9 +46,13 @@ class GraphWithFiles(keras.Model):
     def get_layer(self, name: str | None = None, index: int | None = None) -> keras.layers.Layer:
         if name is None or index is not None:
             return super().get_layer(name, index)
-        known, names = getattr(self.segmenter, "renamed", {}).get(name, name), [layer.name for layer in self.layers]
-        if known not in names:
-            close = difflib.get_close_matches(known, names, 3) or names[-3:]
+        names = [layer.name for layer in self.layers]
+        candidates = [*getattr(self.segmenter, "renamed", {}).get(name, ()), name]
+        known = next((candidate for candidate in candidates if candidate in names), None)
+        if known is None:
+            of_group = [layer.name for layer in self.layers
+                        if layer.weights and layout_of(self).group_of(layer.name) == name]
+            close = of_group or difflib.get_close_matches(candidates[0], names, 3) or names[-3:]
             raise ConfigError(f"The graph {self.name} has no layer {name!r}: take {', '.join(close)}, or another one "
                               "of [layer.name for layer in model.keras_model.layers] (model.inference_model is the "
                               "graph of detection).")

@@ -92,7 +92,7 @@ def told_of_new_run(path: str | os.PathLike, written: dict | None, name: str, le
         path: of the checkpoint.
         written: the settings in it; None: it has none, and its folder tells the name of the run.
         name: Config.NAME of the network.
-        left_out: true if layers of the file, or of the network, were left out.
+        left_out: true if layers of the file, or of the network, were left out, or began as copies of others.
 
     Returns:
         One line; none if the training goes on with the run, or the file is in none.
@@ -104,7 +104,7 @@ def told_of_new_run(path: str | os.PathLike, written: dict | None, name: str, le
     if theirs.lower() != name.lower():
         reason, remedy = f"it is of a run of NAME={theirs}, and this network's NAME is {name}", f"set NAME={theirs}"
     elif left_out:
-        reason, remedy = "layers were left out", "load all of them"
+        reason, remedy = "layers were left out, or are others here", "load all into a network of its settings"
     else:
         return []
     return [f"{path}: {reason}: its weights begin a new run, at epoch 0. To go on with the old run {remedy}."]

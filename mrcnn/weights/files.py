@@ -39,11 +39,15 @@ class LoadReport:
     def __str__(self):
         parts = [f"{len(self.loaded)} layers loaded"]
         for word in ("missing", "copied", "unused", "excluded", "mismatched"):
-            names = getattr(self, word)
-            if names:
+            if names := getattr(self, word):
                 shown = ", ".join(names[:6]) + (" ..." if len(names) > 6 else "")
                 parts.append(f"{len(names)} {word} ({shown})")
         return "; ".join(parts)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the network has the layers of the file: all of them, and no others."""
+        return not (self.missing or self.copied or self.unused or self.excluded or self.mismatched)
 
 
 def is_foreign(path: str | os.PathLike) -> bool:
@@ -97,15 +101,14 @@ def write_weights(path: str | os.PathLike, model: object, attributes: dict | Non
     with whole_hdf5(path) as file:
         layers, layout = weighted_layers(model), layout_of(model)
         groups = {name: layout.group_of(name) for name in layers}
-        names = list(dict.fromkeys(groups.values()))
-        file.attrs["layer_names"] = [n.encode() for n in names]
+        written = {name: [] for name in groups.values()}
+        file.attrs["layer_names"] = [n.encode() for n in written]
         file.attrs["backend"] = b"keras"
         for key, value in (attributes or {}).items():
             if isinstance(value, str):
                 write_text(file.attrs, key, value)
             else:
                 file.attrs[key] = value
-        written = {name: [] for name in names}
         for name, layer in layers.items():
             for weight, variable in zip(weight_names(layer), layer.weights):
                 key = f"{name}/{weight}:0"
@@ -199,10 +202,8 @@ def _refuse_mismatched(path, mismatched, stored, report):
         more = f" {len(others)} more mismatched: {', '.join(others[:6])}{' ...' if others[6:] else ''}."
         raise CheckpointError(f"{mismatched[first]}{more if others else ''}") from mismatched[first]
     if not report.loaded:
-        raise CheckpointError(
-            f"{path}: none of its {len(stored)} layers is one of this network's: another architecture or backbone? "
-            f"It begins with {', '.join(list(stored)[:3])}."
-        )
+        raise CheckpointError(f"{path}: none of its {len(stored)} layers is one of this network's: another "
+                              f"architecture or backbone? It begins with {', '.join(list(stored)[:3])}.")
 
 
 class _Mismatch(CheckpointError):
@@ -303,8 +304,7 @@ def _keras_root(file):
 
 def _keras_layers(path, file):
     """The KerasLayers of an open file; None if Keras 3 did not write it."""
-    root = _keras_root(file)
-    if root is None:
+    if (root := _keras_root(file)) is None:
         return None
     layers = KerasLayers()
     for key, array in arrays_in(file, root):
@@ -329,8 +329,7 @@ def read_layers(path: str | os.PathLike) -> dict[str, dict[str, np.ndarray]]:
     """
     layers = {}
     with open_hdf5(path) as file:
-        of_keras = _keras_layers(path, file)
-        if of_keras:
+        if of_keras := _keras_layers(path, file):
             return of_keras
         for layer, weight, array in _named_arrays(file):
             if weight in layers.setdefault(layer, {}):

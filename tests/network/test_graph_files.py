@@ -90,6 +90,6 @@ def test_layers_are_found_by_their_old_names_or_near_ones_are_told(model):
         assert layer.name == "label_logits" and graph.get_layer(index=0) is graph.layers[0]
         with pytest.raises(ConfigError, match="no layer 'label_logit': take label_logits, .*model.inference_model"):
             graph.get_layer("label_logit")
-        model.renamed = {"label_logit": "label_logits"}
+        model.renamed = {"label_logit": ("logits", "label_logits")}
         assert graph.get_layer("label_logit") is layer
         del model.renamed
