@@ -142,16 +142,17 @@ def _in_photo(outputs, view, window, class_turns, attribute_turns):
 
 def _groups(places, boxes, scores, seen_in):
     """Lists of the detections of one class that are one object, each with its best one first."""
-    groups, first_boxes = [], np.zeros((0, 4), np.float32)
+    groups, first_boxes = [], np.empty((len(places), 4), np.float32)
+    taken = np.zeros((seen_in.max(initial=-1) + 1, len(places)), bool)  # whether a group has one of a view
     for i in places[np.argsort(-scores[places], kind="stable")]:
-        overlaps = box_ops.iou(first_boxes, boxes[i])
-        taken = np.array([seen_in[i] in seen_in[group] for group in groups], bool)
-        overlaps = np.where(taken, 0, overlaps)
-        if len(groups) and overlaps.max() >= SAME_OBJECT:
-            groups[int(np.argmax(overlaps))].append(i)
-        else:
-            groups.append([i])
-            first_boxes = np.concatenate([first_boxes, boxes[i : i + 1]])
+        count = len(groups)
+        overlaps = np.where(taken[seen_in[i], :count], 0, box_ops.iou(first_boxes[:count], boxes[i]))
+        best = int(np.argmax(overlaps)) if overlaps.max(initial=0) >= SAME_OBJECT else count
+        if best == count:
+            groups.append([])
+            first_boxes[count] = boxes[i]
+        groups[best].append(i)
+        taken[seen_in[i], best] = True
     return groups
 
 

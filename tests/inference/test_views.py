@@ -6,7 +6,16 @@ from keras import ops
 from tiny import Squares, TinyConfig
 
 from mrcnn.data.images import Window, place_image
-from mrcnn.inference.views import VIEW_CONFIDENCE, View, merge_views, network_config, on_grid, place_view, views_of
+from mrcnn.inference.views import (
+    VIEW_CONFIDENCE,
+    View,
+    _groups,
+    merge_views,
+    network_config,
+    on_grid,
+    place_view,
+    views_of,
+)
 from mrcnn.model import MaskRCNN
 from mrcnn.ops.roi_align import sample_masks
 
@@ -93,6 +102,25 @@ def test_other_classes_and_the_same_view_are_other_objects():
     assert result["class_ids"].tolist() == [1, 1, 2]
     assert merged(first, second, iou=0.5)["class_ids"].tolist() == [1, 2]  # suppressed, class by class
     assert len(merged(first, second, iou=0.9, count=2)["scores"]) == 2
+
+
+class Counted(np.ndarray):
+    """Numbers that count how often they are read."""
+
+    reads = 0
+
+    def __getitem__(self, index):
+        Counted.reads += 1
+        return super().__getitem__(index)
+
+
+def test_time_does_not_grow_with_pairs_of_detections():
+    """Each detection asked all groups for their views."""
+    corners = np.arange(100, dtype=np.float32)[:, None] * (10, 0)
+    boxes = np.tile(np.concatenate([corners, corners + 9], axis=1), (2, 1))
+    groups = _groups(np.arange(200), boxes, np.ones(200, np.float32), np.repeat([0, 1], 100).view(Counted))
+    assert groups == [[i, 100 + i] for i in range(100)]
+    assert Counted.reads <= 3 * 200
 
 
 def test_a_mirrored_view_is_turned_back():
