@@ -9,9 +9,9 @@ import numpy as np
 def compiled(model: object) -> Callable:
     """A compiled function that runs a network from any number of threads.
 
-    For each number of rows JAX compiles anew, which takes as long as many batches. So once some number of rows is
-    compiled, fewer ones are filled up to it; the first ones are never filled, for a single photo would cost as much as
-    a whole batch.
+    For each number of rows JAX compiles anew, which takes as long as many batches. So fewer rows than once before are
+    filled up to the next power of two, or to a number below it that is compiled already: a single photo does not cost
+    as much as a whole batch, and no number of rows as much as twice itself.
 
     Args:
         model: built keras.Model of a dict of inputs, whose outputs have the rows of the inputs.
@@ -24,7 +24,9 @@ def compiled(model: object) -> Callable:
     def filled(inputs):
         rows = len(next(iter(inputs.values())))
         sizes = known.setdefault(tuple((name, value.shape[1:]) for name, value in sorted(inputs.items())), set())
-        size = min((size for size in tuple(sizes) if size >= rows), default=rows)
+        power, compiled_sizes = 2 ** (rows - 1).bit_length(), tuple(sizes)
+        fresh = power if power < max(compiled_sizes, default=0) else rows
+        size = min((size for size in compiled_sizes if rows <= size <= power), default=fresh)
         places = np.minimum(np.arange(size), rows - 1)  # the last row again
         outputs = run({name: value[places] for name, value in inputs.items()} if size > rows else inputs)
         sizes.add(size)
