@@ -244,7 +244,7 @@ class Trainable:
     def _fit(self, batches, validation, epochs, callbacks):
         """fit() up to a number of epochs, with the data's own errors. Returns the Keras History."""
         try:
-            with self.devices.fitting():
+            with self.devices.fitting(), state.keeping_values(self.training_model):
                 return self.training_model.fit(
                     self.devices.share(batches),
                     validation_data=self.devices.share(validation),

@@ -65,6 +65,28 @@ def left_as_it_was(model: object) -> Iterator[None]:
         set_seed_values(model, seeds)
 
 
+@contextlib.contextmanager
+def keeping_values(model: object) -> Iterator[None]:
+    """The context to call Keras' fit() in: an error leaves no variable of the model without a value.
+
+    On JAX it takes the values of all variables out of the model, and gives back what the last step gave: an error
+    before the first step would leave the model without weights.
+
+    Args:
+        model: training model, compiled.
+    """
+    on_jax = hasattr(model, "jax_state_sync")
+    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables] if on_jax else []
+    before = [(variable, variable.value) for variable in variables]
+    try:
+        yield
+    except BaseException:
+        for variable, value in before:
+            if variable._value is None and not value.is_deleted():
+                variable.assign(value)
+        raise
+
+
 def write_state(path: str | os.PathLike, model: object, epoch: int, stage: dict) -> None:
     """Write optimizer, random generators, epoch and stage, whole or not at all.
 
