@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterable
 
-from mrcnn.errors import UsageError
+from mrcnn.errors import DataError, UsageError
 
 MARK = ".mrcnn-output"  # one line for each file that was written, [name, digest]
 _LISTING = threading.Lock()  # pictures are written by several threads
@@ -58,6 +58,19 @@ def tell_earlier(folder: str | os.PathLike, names: Iterable[str]) -> None:
                       "or give an --output of its own.", stacklevel=2)
 
 
+def remove_file(path: str | os.PathLike) -> None:
+    """Remove a file of an earlier call, which would seem to be of the running one.
+
+    Raises:
+        DataError: it cannot be removed.
+    """
+    try:
+        os.remove(path)
+    except OSError as error:
+        raise DataError(f"{os.fspath(path)}: cannot remove the file, which is of an earlier call "
+                        f"({error.strerror or error}): close it in other programs, or check rights.") from error
+
+
 def remove_former(folder: str | os.PathLike, names: Iterable[str]) -> None:
     """Remove files that the running command does not write this time, of which they would seem to be; that is told.
 
@@ -66,13 +79,16 @@ def remove_former(folder: str | os.PathLike, names: Iterable[str]) -> None:
     Args:
         folder: that was written to.
         names: of the files.
+
+    Raises:
+        DataError: one of them cannot be removed.
     """
     folder = os.path.abspath(folder)
     listed, gone = _listed(folder), []
     for name in sorted(names):
         path = os.path.join(folder, name)
         if os.path.isfile(path) and (is_claimed(path) or _is_ours(path, listed)):
-            os.remove(path)
+            remove_file(path)
             gone.append(name)
     if gone:
         warnings.warn(f"{folder}: {', '.join(gone)} of an earlier call {'is' if len(gone) == 1 else 'are'} removed, "

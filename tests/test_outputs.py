@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from mrcnn.errors import UsageError
+from mrcnn.errors import DataError, UsageError
+from mrcnn.evaluation.html_page import write_page
 from mrcnn.files import whole_folder, write_text
 from mrcnn.outputs import MARK, claim_outputs, release_outputs, remove_former, tell_earlier
 
@@ -65,6 +66,20 @@ def test_files_that_a_call_does_not_write_this_time_are_removed_and_told(tmp_pat
         remove_former(tmp_path, ["own.html"])
     release_outputs()
     remove_former(tmp_path / "none", ["a.html"])
+
+
+@pytest.mark.parametrize("remove", [lambda path: remove_former(path.parent, [path.name]),
+                                    lambda path: write_page(path, str)])
+def test_a_former_file_that_cannot_be_removed_is_named_with_a_remedy(tmp_path, monkeypatch, remove):
+    write(tmp_path / "report.html", "old")
+
+    def locked(path):
+        raise PermissionError(13, "used by another process", str(path))
+
+    monkeypatch.setattr(os, "remove", locked)
+    with pytest.raises(DataError, match=r"report.html: cannot remove .*\(used by another process\): close it"):
+        remove(tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text() == "old"
 
 
 def test_links_are_the_users_and_what_they_point_to_stays(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 
 from mrcnn.evaluation import figures
 from mrcnn.files import write_text
+from mrcnn.outputs import remove_file
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c232b; max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
@@ -53,10 +54,10 @@ def write_page(path: str | os.PathLike, make: Callable[[], str]) -> None:
         make: function without arguments that gives its text; drawing may fail.
 
     Raises:
-        DataError: the file cannot be written.
+        DataError: the file cannot be written, or the earlier one cannot be removed.
     """
     if os.path.isfile(path):
-        os.remove(path)
+        remove_file(path)
     write_text(path, make())
 
 
