@@ -26,6 +26,7 @@ from mrcnn.training.callbacks import (
     Measuring,
     ProgressBar,
     StopAtNonFiniteLoss,
+    history_of,
     recording_callbacks,
 )
 from mrcnn.training.devices import on_processor
@@ -229,7 +230,8 @@ class Trainable:
             return
         if self.epoch == 0 and self.config.TRAIN_BN is False:
             warn_of_untrained_norms(self.training_model)
-        set_aside_later(self.checkpoint_path, self.epoch)
+        history = history_of(self)
+        history.rows = set_aside_later(self.checkpoint_path, self.epoch, history.take_up())
         warn_of_unused(self.config)
         if on_processor():
             warn_of_slow_precision(self.config.PRECISION)
@@ -323,7 +325,7 @@ class Trainable:
         return [
             *everywhere,
             measuring,  # before the record, which is to have their figures
-            *recording_callbacks(self.log_dir, functools.partial(draw_run, self.log_dir, stage)),
+            *recording_callbacks(self.log_dir, functools.partial(draw_run, self.log_dir, stage), history_of(self)),
             *lowering,
             *of_keras,  # whose new rate is part of the state that the checkpoint writes
             # After the record: killed in between, the run does the epoch again and replaces its row.

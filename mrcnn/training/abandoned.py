@@ -12,7 +12,7 @@ from mrcnn.training.validation import BEST, read_best
 from mrcnn.weights.epochs import EPOCH
 
 
-def set_aside_later(pattern: str, epoch: int) -> None:
+def set_aside_later(pattern: str, epoch: int, rows: list[dict] | None = None) -> list[dict]:
     """Move what a run folder has of later epochs into a folder in it, of abandoned epochs; a line tells of it.
 
     Else the last checkpoint, and the figures that patience and schedules go by, would stay those of epochs that the
@@ -23,6 +23,10 @@ def set_aside_later(pattern: str, epoch: int) -> None:
     Args:
         pattern: of the checkpoints' paths, `Segmenter.checkpoint_path`.
         epoch: number of finished epochs, with which training goes on.
+        rows: of history.csv, where this process knows them; None reads the file.
+
+    Returns:
+        The rows that are left.
 
     Raises:
         RunError: a file cannot be moved.
@@ -31,9 +35,9 @@ def set_aside_later(pattern: str, epoch: int) -> None:
     folder, first = os.path.split(pattern.format(epoch=0))
     later = _later_files(folder, first[: -len(ENDING)], epoch)
     history = os.path.join(folder, HISTORY)
-    rows = read_history_rows(history)
+    rows = read_history_rows(history) if rows is None else rows
     if not later and all(int(row["epoch"]) <= epoch for row in rows):
-        return
+        return rows
     best = None
     with contextlib.suppress(DataError):  # a damaged best.json is told where it is gone by
         best = read_best(folder)
@@ -56,6 +60,7 @@ def set_aside_later(pattern: str, epoch: int) -> None:
     if len(kept) < len(rows):
         write_history_rows(history, kept)
     print(_told(target, epoch, numbers, len(rows) - len(kept), best["epoch"] if BEST in moved else None))
+    return kept
 
 
 def _later_files(folder, begin, epoch):

@@ -167,24 +167,31 @@ class HistoryFile(keras.callbacks.Callback):
 
     An epoch that is run again, after a kill or from an older checkpoint, replaces its row. The column `epoch` counts
     from 0, as Keras does: the checkpoint of row 0 is ..._0001.h5. A file that another program has open, or has saved
-    in another form, costs one warning, never the training: its rows are in memory and are written with the next ones.
+    in another form, costs one warning, never the training: its rows are in memory and are written with the next ones,
+    also where these are of the next stage, to which the same HistoryFile is given.
     """
 
     def __init__(self, path: str | os.PathLike):
         super().__init__()
-        self.path, self.rows, self.was_there, self.behind, self.told = path, [], False, False, set()
+        self.path, self.rows, self.begun, self.was_there, self.behind, self.told = path, [], False, False, False, set()
+
+    def take_up(self) -> list[dict]:
+        """The rows so far: of the file, or of the stage before in this process where the file lacks some of them.
+
+        Raises:
+            DataError: the first time: the file cannot be read, or is damaged.
+        """
+        if not self.begun:
+            self.rows = read_history_rows(self.path)  # a damaged file shows before an epoch is trained
+            self.begun, self.was_there = True, bool(self.rows)
+        self._read()
+        return self.rows
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        self.rows = read_history_rows(self.path)  # a damaged file shows before an epoch is trained
-        self.was_there = bool(self.rows)
+        self.take_up()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if self.was_there and not os.path.isfile(self.path):
-            warnings.warn(f"{self.path} has gone since the last epoch, and with it perhaps the checkpoints beside it: "
-                          "training goes on and writes it anew from this epoch on.", stacklevel=2)
-            self.rows = []
-        elif not self.behind:
-            self._read()
+        self._read()
         rows = [row for row in self.rows if int(row["epoch"]) != epoch]
         rows.append({"epoch": epoch, **{name: float(value) for name, value in (logs or {}).items()}})
         self.rows = sorted(rows, key=lambda row: int(row["epoch"]))
@@ -196,10 +203,20 @@ class HistoryFile(keras.callbacks.Callback):
             self._write("it lacks the rows of the last epochs, whose checkpoints are there.")
 
     def _read(self):
+        if self.behind:
+            return
+        if self.was_there and not os.path.isfile(self.path):
+            warnings.warn(f"{self.path} has gone since the last epoch, and with it perhaps the checkpoints beside it: "
+                          "training goes on and writes it anew from this epoch on.", stacklevel=3)
+            self.rows, self.was_there = [], False
+            return
         try:
             self.rows = read_history_rows(self.path)
-        except DataError:
-            self._tell("was saved in another form by another program: it is written anew, with the rows of all epochs "
+        except DataError as error:
+            reason = disk_reason(error.__cause__)
+            self._tell(f"cannot be read ({reason}): close it in other programs. Training goes on with the rows of all "
+                       "epochs so far." if reason else
+                       "was saved in another form by another program: it is written anew, with the rows of all epochs "
                        "so far. Open a copy of it while training.")
 
     def _write(self, outlook):
@@ -214,6 +231,18 @@ class HistoryFile(keras.callbacks.Callback):
         if text not in self.told:
             warnings.warn(f"{self.path} {text}", stacklevel=4)
         self.told.add(text)
+
+
+def history_of(segmenter: object) -> HistoryFile:
+    """The HistoryFile of the run that a network trains, the same one in all stages of a process.
+
+    Args:
+        segmenter: the `Segmenter` that trains, which keeps it as `record`.
+    """
+    path, record = os.path.join(segmenter.log_dir, HISTORY), getattr(segmenter, "record", None)
+    if record is None or record.path != path:
+        segmenter.record = HistoryFile(path)
+    return segmenter.record
 
 
 class Drawing(keras.callbacks.Callback):
@@ -307,14 +336,16 @@ for _name in ("set_model", *HOOKS, "on_epoch_end"):
         setattr(TensorBoardLogs, _name, _forgiving(_name))
 
 
-def recording_callbacks(log_dir: str | os.PathLike, draw: Callable[[], None] | None = None) -> list:
+def recording_callbacks(log_dir: str | os.PathLike, draw: Callable[[], None] | None = None,
+                        history: HistoryFile | None = None) -> list:
     """CSV history in one file over all stages, and TensorBoard's files where it is installed.
 
     Args:
         log_dir: the run's folder.
         draw: function without arguments that draws what the history holds by then; None draws nothing.
+        history: of the run's stage before; None begins with the file.
     """
-    record = [LearningRateLog(), HistoryFile(os.path.join(log_dir, HISTORY))]
+    record = [LearningRateLog(), history or HistoryFile(os.path.join(log_dir, HISTORY))]
     if draw is not None:
         record.append(Drawing(draw))
     if importlib.util.find_spec("tensorboard") is None:

@@ -53,6 +53,19 @@ def write_history_rows(path: str | os.PathLike, rows: list[dict]) -> None:
         writer.writerows(rows)
 
 
+def rows_of(segmenter: object) -> list[dict]:
+    """The rows of the run that a network trains: those in memory, of which the file may lack some, or the file's.
+
+    Args:
+        segmenter: the `Segmenter` that trains; its `record`, if it has one, is a HistoryFile.
+
+    Raises:
+        DataError: as `read_history_rows` does.
+    """
+    path, record = os.path.join(segmenter.log_dir, HISTORY), getattr(segmenter, "record", None)
+    return record.rows if record is not None and record.path == path else read_history_rows(path)
+
+
 def number_of(text: object) -> float:
     """The number in a cell; nan where there is none."""
     try:

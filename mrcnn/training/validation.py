@@ -18,7 +18,7 @@ from mrcnn.data.dataset import Dataset
 from mrcnn.data.objects import has_objects
 from mrcnn.errors import DataError
 from mrcnn.files import write_json
-from mrcnn.training.history import HISTORY, number_of, read_history_rows
+from mrcnn.training.history import number_of, rows_of
 
 BEST = "best.json"
 PARTS = {"val": "validation", "test": "test"}  # of the data, in words
@@ -266,8 +266,7 @@ def values_before(segmenter: object, monitor: str, photos: dict | None = None) -
     first, noted = stage["first_epoch"], (stage.get("photos") or {}).get(monitor)
     if noted:
         first = segmenter.epoch if _differ(noted, photos) else max(first, noted["since"])
-    rows = read_history_rows(os.path.join(segmenter.log_dir, HISTORY))
-    return [number_of(row.get(monitor)) for row in rows if first <= int(row["epoch"]) < segmenter.epoch]
+    return [number_of(row.get(monitor)) for row in rows_of(segmenter) if first <= int(row["epoch"]) < segmenter.epoch]
 
 
 def photos_note(dataset: Dataset, image_ids: Sequence[int]) -> dict:

@@ -18,6 +18,8 @@ import keras
 import numpy as np
 import pytest
 from tensorboard.util.tensor_util import make_ndarray
+from tiny import Squares
+from tiny_semantic import TinySemantic, TinySettings
 
 from mrcnn.errors import DataError, NonFiniteLoss
 from mrcnn.training.callbacks import (
@@ -29,6 +31,8 @@ from mrcnn.training.callbacks import (
     StopAtNonFiniteLoss,
     TensorBoardLogs,
 )
+from mrcnn.training.history import write_history_rows
+from mrcnn.training.validation import validation_callbacks
 
 
 def test_history_keeps_its_columns_over_resumes(tmp_path):
@@ -112,6 +116,66 @@ def test_a_history_that_cannot_be_written_costs_one_warning_and_no_row(tmp_path,
     locked.clear()
     record.on_train_end()
     assert epochs_in(path)[-1] == ("4", 0.5)
+
+
+def test_a_history_that_is_gone_while_rows_wait_in_memory_is_written_whole(tmp_path, monkeypatch):
+    path = tmp_path / "history.csv"
+    record = HistoryFile(str(path))
+    record.on_train_begin()
+    record.on_epoch_end(0, {"loss": 4.0})
+    with monkeypatch.context() as locked, pytest.warns(UserWarning, match="cannot be written"):
+        locked.setattr("mrcnn.training.callbacks.write_history_rows", refuse)
+        record.on_epoch_end(1, {"loss": 3.0})
+    path.rename(tmp_path / "moved.csv")
+    record.on_epoch_end(2, {"loss": 2.0})
+    assert epochs_in(path) == [("0", 4), ("1", 3), ("2", 2)]
+
+
+def refuse(path, *_):
+    raise DataError(f"{path}: cannot write the file") from PermissionError(13, "used by another process")
+
+
+def test_a_history_that_cannot_be_read_is_not_called_one_of_another_form(tmp_path, monkeypatch):
+    path = tmp_path / "history.csv"
+    record = HistoryFile(str(path))
+    record.on_train_begin()
+    record.on_epoch_end(0, {"loss": 4.0})
+    monkeypatch.setattr("mrcnn.training.callbacks.read_history_rows", refuse)
+    with pytest.warns(UserWarning, match=r"history.csv cannot be read \(used by another process\): close it") as told:
+        record.on_epoch_end(1, {"loss": 3.0})
+    assert len(told) == 1 and epochs_in(path) == [("0", 4), ("1", 3)]
+
+
+class Office(keras.callbacks.Callback):
+    """Holds history.csv from the second epoch to the begin of the fourth, and may have saved it with semicolons."""
+
+    def __init__(self, model, monkeypatch, semicolons):
+        super().__init__()
+        self.network, self.monkeypatch, self.semicolons = model, monkeypatch, semicolons
+
+    def on_epoch_begin(self, epoch, logs=None):
+        path = pathlib.Path(self.network.log_dir, "history.csv")
+        if epoch == 1:
+            if self.semicolons:
+                path.write_text(path.read_text().replace(",", ";"))
+            self.monkeypatch.setattr("mrcnn.training.callbacks.write_history_rows", refuse)
+        if epoch == 3:
+            self.monkeypatch.setattr("mrcnn.training.callbacks.write_history_rows", write_history_rows)
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("semicolons", [True, False])
+@pytest.mark.filterwarnings("ignore:.*history.csv")
+def test_rows_that_wait_in_memory_are_kept_over_stages(tmp_path, monkeypatch, semicolons):
+    model, data = TinySemantic("training", TinySettings(STEPS_PER_EPOCH=1), str(tmp_path)), Squares().load(2)
+    office = [Office(model, monkeypatch, semicolons), *validation_callbacks(model, data, keep_best="loss", patience=9)]
+    for epochs in (2, 4):
+        model.train(data, data, 1e-3, epochs, "all", custom_callbacks=office)
+    assert [row[0] for row in epochs_in(os.path.join(model.log_dir, "history.csv"))] == ["0", "1", "2", "3"]
+    model.epoch = 1  # as after loading that checkpoint
+    office[0].semicolons = False
+    model.train(data, data, 1e-3, 2, "all")
+    assert [row[0] for row in epochs_in(os.path.join(model.log_dir, "history.csv"))] == ["0", "1"]
 
 
 class Spoil(keras.callbacks.Callback):
