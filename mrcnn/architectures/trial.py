@@ -24,6 +24,14 @@ OBJECTS = 10  # of a made photo
 KILLED = -9  # how a process ends that the system kills for want of memory
 
 
+class TrialFailed(ConfigError):
+    """A trial that found nothing: `reason` says why, in words that follow the name of what asked for it."""
+
+    def __init__(self, reason: str):
+        super().__init__(f"--batch-size auto: {reason}: give a number.")
+        self.reason = reason
+
+
 class Trial(NamedTuple):
     """What a trial found.
 
@@ -33,6 +41,7 @@ class Trial(NamedTuple):
         peaks: {photos of a step that was taken: most bytes that the process held}.
         seconds: of a step with the most photos that was tried, by the photo; None if there was none.
         device: "cpu" or "gpu".
+        ended: why it ended before it had tried all; "" if it has.
     """
 
     batch: int
@@ -40,6 +49,7 @@ class Trial(NamedTuple):
     peaks: dict[int, int]
     seconds: float | None
     device: str = "cpu"
+    ended: str = ""
 
     def told(self) -> str:
         """The memory in words."""
@@ -47,7 +57,8 @@ class Trial(NamedTuple):
             return f"no step of one photo fits into the {_gigabytes(self.free)} that are free"
         peak = predicted(self.peaks, self.batch)
         of_free = "" if self.free is None else f" of {_gigabytes(self.free)} free"
-        return f"a step of {self.batch} takes {_gigabytes(peak)}{of_free} ({self.device.upper()})"
+        ended = f"; the trial ended early ({self.ended})" if self.ended else ""
+        return f"a step of {self.batch} takes {_gigabytes(peak)}{of_free} ({self.device.upper()}){ended}"
 
 
 def _gigabytes(number):
@@ -87,8 +98,8 @@ def try_batches(architecture: str, config: object, canvas: tuple[int, int], most
                 free: int | None = None) -> Trial:
     """Find the largest batch of a training that fits into memory.
 
-    On a CPU nothing is tried that is not predicted to fit. On a GPU, whose memory a backend divides as it likes, the
-    predicted batch is tried, and halved as long as memory runs out.
+    On a CPU nothing is tried that is not predicted to fit, and what compiling takes is to fit too. On a GPU, whose
+    memory a backend divides as it likes, the predicted batch is tried, and halved as long as memory runs out.
 
     Args:
         architecture: its name, of `mrcnn.architectures`.
@@ -101,7 +112,7 @@ def try_batches(architecture: str, config: object, canvas: tuple[int, int], most
         The Trial.
 
     Raises:
-        ConfigError: a setting is a function, which another process cannot be told of, or the trial failed for another
+        TrialFailed: a setting is a function, which another process cannot be told of, or the trial failed for another
             reason than memory.
     """
     free = free_memory() if free is None else free
@@ -110,20 +121,24 @@ def try_batches(architecture: str, config: object, canvas: tuple[int, int], most
     if not steps and not ended:
         return Trial(0, free, {}, None)
     if not steps:
-        raise ConfigError(f"--batch-size auto: the trial of a training step failed ({ended}): give a number.")
+        raise TrialFailed(f"the trial of a training step failed ({ended})")
     on_gpu = steps[0].get("limit")
     free, device = (on_gpu, "gpu") if on_gpu else (free, "cpu")
     peaks = {step["batch"]: step["peak"] for step in steps}
-    best = fitting(peaks, None if free is None else SHARE * free, most)
+    room = None if free is None else SHARE * free
+    over = [step["batch"] for step in steps if room and not on_gpu and step.get("highest", 0) > room]
+    best = fitting(peaks, room, min([most, *(batch - 1 for batch in over)]))
+    if on_gpu and ended:
+        best = min(best, max(peaks))
     while on_gpu and best > max(peaks):
-        more, ended = _run({**request, "batches": [best], "room": None})
+        more, failed = _run({**request, "batches": [best], "room": None})
         if more:
             peaks[best], steps = more[0]["peak"], more
             break
-        if ended:
-            raise ConfigError(f"--batch-size auto: the trial of {best} photos failed ({ended}): give a number.")
+        if failed:
+            raise TrialFailed(f"the trial of {best} photos failed ({failed})")
         best = max(best // 2, max(peaks))
-    return Trial(best, free, peaks, steps[-1]["seconds"] / steps[-1]["batch"], device)
+    return Trial(best, free, peaks, steps[-1]["seconds"] / steps[-1]["batch"], device, ended)
 
 
 def _doubling(most):
@@ -138,12 +153,12 @@ def written(config: object) -> dict:
     """Settings as another process can read them.
 
     Raises:
-        ConfigError: one that a network reads is a function. Settings of the user's own are written as texts.
+        TrialFailed: one that a network reads is a function. Settings of the user's own are written as texts.
     """
     functions = [name for name in config.names() if name in RULES and callable(getattr(config, name))]
     if functions:
-        raise ConfigError(f"--batch-size auto: {functions[0]} is a function of this program, which the process that "
-                          "tries a step does not know: give a number.")
+        raise TrialFailed(f"{functions[0]} is a function of this program, which the process that tries a step does "
+                          "not know")
     return config.to_dict()
 
 
@@ -155,14 +170,20 @@ def _run(request):
             done = subprocess.run([sys.executable, "-m", "mrcnn.architectures.trial"], input=json.dumps(request),
                                   text=True, stdout=subprocess.PIPE, stderr=errors, timeout=LONGEST,
                                   check=False, env={**os.environ, "PYTHONPATH": paths})
-        except subprocess.TimeoutExpired:
-            return [], f"no end after {LONGEST} s"
+        except subprocess.TimeoutExpired as error:
+            return _steps(error.stdout), f"no end after {LONGEST} s"
         errors.seek(0)
         lines = errors.read().strip().splitlines()
-    steps = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"batch"')]
+    steps = _steps(done.stdout)
     if done.returncode in (0, KILLED):
         return steps, ""
     return steps, lines[-1][:300] if lines else f"exit code {done.returncode}"
+
+
+def _steps(printed):
+    """What the steps took, of what a trial printed, as text, or as bytes where its time was over."""
+    text = printed.decode() if isinstance(printed, bytes) else printed or ""
+    return [json.loads(line) for line in text.splitlines() if line.startswith('{"batch"') and line.endswith("}")]
 
 
 # --- The process that tries ------------------------------------------------------------------------------------------
@@ -207,6 +228,8 @@ def made_model(request: dict, folder: str) -> object:
 def measured_step(model: object, batch: int, canvas: tuple[int, int]) -> dict:
     """{"batch", "peak": bytes, "seconds", "limit": bytes of the GPU or None} of the second of two steps.
 
+    "highest" is the most main memory that the process ever held, with what compiling took; 0 where that is not known.
+
     Args:
         model: of `made_model`.
         batch: photos.
@@ -219,7 +242,9 @@ def measured_step(model: object, batch: int, canvas: tuple[int, int]) -> dict:
     batches = model.batches(photos, batch_size=batch, shuffle=False)
     model.before_fit(batches)
     (arrays,) = batches[0]
+    highest = 0
     for _ in range(2):
+        highest = max(highest, held_memory(most=True) or 0)
         # What compiling took, before the first step, is much the same for any number of photos, and would hide theirs.
         forget_most_held()
         start = time.perf_counter()
@@ -229,7 +254,8 @@ def measured_step(model: object, batch: int, canvas: tuple[int, int]) -> dict:
     peak = gpu["peak"] if gpu else held_memory(most=True)
     if peak is None:
         raise ConfigError("this system does not tell what memory a process holds")
-    return {"batch": batch, "peak": peak, "seconds": seconds, "limit": gpu and gpu["limit"]}
+    return {"batch": batch, "peak": peak, "seconds": seconds, "limit": gpu and gpu["limit"],
+            "highest": max(highest, held_memory(most=True) or 0)}
 
 
 def made_photos(count: int, canvas: tuple[int, int], classes: int, channels: int = 3,

@@ -13,6 +13,7 @@ import io
 import json
 import math
 import os
+import warnings
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.auto_recipe import Choice, choose, recipe_text
@@ -272,16 +273,26 @@ def fitting_batch(options: argparse.Namespace, training: Dataset, machine: dict,
                   most: int) -> tuple[int, str]:
     """(the largest batch up to `most` that fits into memory, what to say of it) of a recipe that is half chosen.
 
-    On a CPU TensorFlow's is reckoned, unless `--batch-size auto` asks for a trial; all others are tried.
+    On a CPU TensorFlow's is reckoned, unless `--batch-size auto` asks for a trial; all others are tried. Where a trial
+    finds nothing, that is told, and one photo is taken unless `--batch-size auto` is given.
     """
     import keras
+
+    from mrcnn.architectures.trial import TrialFailed
 
     reckons = keras.backend.backend() == "tensorflow" or machine["memory"] is None
     if machine["gpu"] is None and not machine["largest"] and reckons:
         return reckoned_batch(machine["memory"], int(values["IMAGE_MAX_DIM"]), most)
-    tried = argparse.Namespace(**{**vars(options), "set": list(options.set), "batch_size": None})
+    tried = argparse.Namespace(**{**vars(options), "set": list(options.set)})
     write_into(tried, {name: value for name, value in values.items() if name not in given_by(options)})
-    return tried_batch(tried, training, most)
+    try:
+        return tried_batch(tried, training, most)
+    except TrialFailed as error:
+        if machine["largest"]:
+            raise
+        warnings.warn(f"--preset auto: {error.reason}: BATCH_SIZE=1 is taken. Give --batch-size for another, or a "
+                      "smaller --image-size, which takes less memory.", stacklevel=2)
+        return 1, "what a step takes is not known"
 
 
 def reckoned_batch(memory: int | None, side: int, most: int) -> tuple[int, str]:
@@ -307,8 +318,9 @@ def tried_batch(options: argparse.Namespace, training: Dataset, most: int) -> tu
 
     Raises:
         UsageError: not even one photo fits.
+        TrialFailed: so it is without `--batch-size auto`, or the trial found nothing.
     """
-    from mrcnn.architectures.trial import try_batches
+    from mrcnn.architectures.trial import TrialFailed, try_batches
     from mrcnn.commands.runs import settle_weights
     from mrcnn.data.order import canvas_shapes
 
@@ -321,6 +333,8 @@ def tried_batch(options: argparse.Namespace, training: Dataset, most: int) -> tu
     print("Trying what a training step takes ...", flush=True)
     trial = try_batches(architecture.architecture_name(), config, tuple(map(int, canvas)),
                         max(1, most // config.GPU_COUNT))
+    if not trial.batch and options.batch_size != AUTO:
+        raise TrialFailed(trial.told())
     if not trial.batch:
         raise UsageError(f"--batch-size auto: {trial.told()}: take a smaller --image-size or --backbone, or --set "
                          "GRADIENT_CHECKPOINTING=true.")

@@ -259,6 +259,8 @@ def _measured(now):
 def batch(now: Situation) -> tuple[dict, str]:
     """Photos of a step."""
     photos = now.summary["photos"]
+    if "BATCH_SIZE" in now.values:  # of the user, for which no step needs to be tried
+        return {"BATCH_SIZE": now.values["BATCH_SIZE"]}, ""
     if now.machine.get("largest"):
         size, told = now.fits(now.values, min(now.machine["largest"], photos))
         return {"BATCH_SIZE": size}, f"the largest that fits: {told}"

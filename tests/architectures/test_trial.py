@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import types
 
 import numpy as np
@@ -92,6 +93,32 @@ def test_a_trial_that_fails_otherwise_says_why(monkeypatch):
         try_batches("mask-rcnn", Config(BACKBONE=lambda *_: None), (64, 64), 64, free=6000)
 
 
+@pytest.mark.parametrize("printed, limit, batch", [
+    (str, None, 4), (str.encode, None, 4), (str, 20_000, 2)])  # a GPU is to try what is predicted
+def test_steps_that_ended_within_the_time_count(monkeypatch, printed, limit, batch):
+    """A line that the limit cut counts for nothing; what came before is told with why there was no more."""
+    def slow(command, timeout, **_):
+        lines = [json.dumps({"batch": b, "peak": 1000 * b, "seconds": 200.0, "limit": limit}) for b in (1, 2)]
+        raise subprocess.TimeoutExpired(command, timeout, output=printed("\n".join([*lines, '{"batch": 4, "pe'])))
+
+    monkeypatch.setattr(trial.subprocess, "run", slow)
+    found = try_batches("mask-rcnn", Config(), (64, 64), 64, free=6000)
+    assert found.batch == batch and set(found.peaks) == {1, 2}
+    assert found.told().endswith("; the trial ended early (no end after 900 s)")
+    monkeypatch.setattr(trial, "_steps", lambda printed: [])
+    with pytest.raises(ConfigError, match="--batch-size auto: the trial .*no end after 900 s.: give a number"):
+        try_batches("mask-rcnn", Config(), (64, 64), 64, free=6000)
+
+
+def test_what_compiling_takes_is_to_fit_too(monkeypatch):
+    """By the peaks of steps 10 photos would fit into 0.8 * 6000."""
+    for highest, batch in (([4700, 4700, 4700], 10), ([4900, 4900, 4900], 0), ([1500, 4700, 4900], 3)):
+        steps = [{"batch": b, "peak": PEAKS[b], "seconds": 1.0, "limit": None, "highest": most}
+                 for b, most in zip(PEAKS, highest)]
+        monkeypatch.setattr(trial, "_run", lambda request, steps=steps: (steps, ""))
+        assert try_batches("mask-rcnn", Config(), (64, 64), 64, free=6000).batch == batch
+
+
 def test_a_function_that_no_network_reads_is_no_hindrance():
     class Own(Config):
         MY_RULE = staticmethod(len)
@@ -113,6 +140,7 @@ def test_what_compiling_takes_does_not_hide_what_a_step_does():
     before = held_memory()
     told = trial.measured_step(model, 1, (8, 8))
     assert steps == [1 << 29, 1 << 20] and (told["limit"] or told["peak"] < before + (1 << 28))
+    assert told["highest"] > before + (1 << 28)  # but it is told too
 
 
 @pytest.mark.usefixtures("eagerly")

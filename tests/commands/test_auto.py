@@ -8,14 +8,14 @@ import keras
 import numpy as np
 import pytest
 
-from mrcnn.architectures.trial import Trial
+from mrcnn.architectures.trial import Trial, TrialFailed
 from mrcnn.commands import auto
 from mrcnn.commands import main as fashion
 from mrcnn.commands.auto import given_by, reckoned_batch, scaled, take_batch_size, take_recipe
 from mrcnn.commands.datasets import drawn_pictures
 from mrcnn.commands.options import PRESETS, expand_presets
 from mrcnn.data.attributes import learned_attributes
-from mrcnn.errors import UsageError
+from mrcnn.errors import UsageError, UserError
 from mrcnn.model import MaskRCNN
 from mrcnn.weights.files import read_attributes
 
@@ -135,6 +135,25 @@ def test_a_step_of_another_backend_is_tried_on_a_cpu_too(backend, monkeypatch):
     found = functools.partial(auto.fitting_batch, options_of("--preset", "auto"), None)
     assert found(machine, {"IMAGE_MAX_DIM": 512}, 4) == (4, "tried")
     assert "does not tell what memory is free" in found({**machine, "memory": None}, {"IMAGE_MAX_DIM": 512}, 4)[1]
+
+
+@pytest.mark.parametrize("trial, reason", [
+    (Trial(0, 10**9, {}, None), "no step of one photo fits into the 1.0 GB"), (None, "BACKBONE is a function")])
+def test_a_trial_that_finds_nothing_does_not_end_a_bare_recipe(trial, reason, monkeypatch):
+    def tried(*_):
+        if trial is None:
+            raise TrialFailed("BACKBONE is a function")
+        return trial
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr("mrcnn.architectures.trial.try_batches", tried)
+    values, data = {"IMAGE_MAX_DIM": 64, "weights": "none"}, drawn_pictures("train", 4)
+    machine = {"gpu": None, "largest": None, "memory": 10**9}
+    with pytest.warns(UserWarning, match=f"--preset auto: {reason}.*BATCH_SIZE=1 is taken.*--batch-size"):
+        assert auto.fitting_batch(options_of("--preset", "auto"), data, machine, values, 4)[0] == 1
+    with pytest.raises(UserError, match="--batch-size auto: "):
+        auto.fitting_batch(options_of("--preset", "auto", "--batch-size", "auto"), data, {**machine, "largest": 64},
+                           values, 4)
 
 
 def test_a_batch_size_of_auto_is_tried_and_told(monkeypatch, capsys):

@@ -132,6 +132,8 @@ def test_the_batch_goes_by_photos_machine_and_memory():
     assert sizes == {(False, 3): 2, (False, 199): 2, (False, 200): 4, (True, 3): 3, (True, 199): 4, (True, 200): 8}
     values, reason = rules.batch(made(photos=200, fits=lambda values, most: (min(most, 3), "3 fit")))
     assert values == {"BATCH_SIZE": 3} and reason == "memory takes no more: 3 fit"
+    asked = []  # what the user gave is not tried
+    assert rules.batch(made({"BATCH_SIZE": 7}, fits=asked.append)) == ({"BATCH_SIZE": 7}, "") and not asked
     asked = made(machine={**CPU, "largest": 64}, fits=lambda values, most: (most - 1, "told"))
     assert rules.batch(asked)[0] == {"BATCH_SIZE": 59}  # of 60 photos
 
