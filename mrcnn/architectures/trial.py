@@ -235,8 +235,12 @@ def measured_step(model: object, batch: int, canvas: tuple[int, int]) -> dict:
         batch: photos.
         canvas: (height, width), pixels.
     """
-    from mrcnn.training.devices import accelerator_memory
+    import keras
 
+    from mrcnn.training.devices import accelerator_memory, on_processor
+
+    if keras.backend.backend() == "tensorflow" and not on_processor() and accelerator_memory() is None:
+        raise ConfigError("the memory of this GPU is not known")
     photos = made_photos(batch, canvas, model.config.NUM_CLASSES, int(model.config.IMAGE_CHANNEL_COUNT),
                          getattr(model.config, "ATTRIBUTES", None) or ())
     batches = model.batches(photos, batch_size=batch, shuffle=False)

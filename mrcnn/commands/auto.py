@@ -95,7 +95,7 @@ def take_recipe(options: argparse.Namespace, training: Dataset, validation: Data
     summary = summary_of(None)
     head = (f"Recipe for {summary['photos']} photos and {summary['objects']} objects"
             f"{measured}, {machine['cores']} cores, {_gigabytes(machine['memory'])} of free memory, "
-            f"{'no GPU' if machine['gpu'] is None else 'a GPU of ' + _gigabytes(machine['gpu'])}:")
+            f"{_gpu_text(machine['gpu'])}:")
     recipe = Recipe(choices, head, _typed(options, given))
     for choice in choices:
         write_into(options, choice.values)
@@ -121,6 +121,12 @@ def propose_recipe(options: argparse.Namespace) -> str:
     stages = "" if "STAGES" in given else f", {base.STAGES}"
     return (f"As nothing else was asked for: {base.BACKBONE}, canvases of {base.IMAGE_MAX_DIM} pixels{stages}. "
             "--preset auto chooses these by your photos and this machine.")
+
+
+def _gpu_text(memory):
+    if memory is None:
+        return "no GPU"
+    return f"a GPU of {_gigabytes(memory)}" if memory else "a GPU whose memory is not known"
 
 
 def _gigabytes(number):
@@ -167,12 +173,13 @@ def _typed(options, given):
 
 def machine_for(architecture: type, options: argparse.Namespace) -> dict:
     """What `choose` is told of the machine and the network."""
-    from mrcnn.training.machine import cores, free_memory, gpu_memory
+    from mrcnn.training.machine import cores, free_memory, gpu_memory, names_part_of_gpu
 
     asked = base_config(options)(**{name: value for name, value in map(parse_setting, options.set)
                                     if hasattr(architecture.settings, name)})
+    gpu = 0 if names_part_of_gpu() else gpu_memory()
     return {
-        "cores": cores(), "memory": free_memory(), "gpu": gpu_memory(), "installed": installed_weights(),
+        "cores": cores(), "memory": free_memory(), "gpu": gpu, "installed": installed_weights(),
         "objects": "segm_AP" in architecture.figures, "encoder": architecture.uses_backbone(asked),
         "imgaug": importlib.util.find_spec("imgaug") is not None,
         "largest": LARGEST_BATCH if options.batch_size == AUTO else None,

@@ -64,9 +64,9 @@ def choose(summary_of: Callable[[int | None], dict], machine: dict, given: dict,
         summary_of: function of the longer side of a rectangular canvas, pixels, that gives the `summarise` of the
             training photos on it, with its anchors; of None, of any canvas, without anchors and sizes on the canvas.
             With `sizes=True` it leaves the anchors out.
-        machine: {"cores": number; "memory": bytes that are free or None; "gpu": bytes or None; "installed": names of
-            backbones whose ImageNet weights are here; "objects": whether the network finds objects; "encoder": whether
-            it takes a backbone; "imgaug": whether that package is here}.
+        machine: {"cores": number; "memory": bytes that are free or None; "gpu": bytes, 0 where they are not known,
+            None without one; "installed": names of backbones whose ImageNet weights are here; "objects": whether the
+            network finds objects; "encoder": whether it takes a backbone; "imgaug": whether that package is here}.
         given: {setting, or "weights": value} of the user, which stand.
         known: whether the network has a setting of this name.
         fits: function ({name: value} chosen so far, photos) of the largest batch up to so many photos that fits into

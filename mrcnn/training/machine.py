@@ -85,6 +85,12 @@ def gpu_memory() -> int | None:
         return None
 
 
+def names_part_of_gpu() -> bool:
+    """Whether CUDA_VISIBLE_DEVICES has a part of an NVIDIA GPU first (MIG), whose memory the driver does not tell."""
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    return first.startswith("MIG-") and shutil.which("nvidia-smi") is not None
+
+
 def has_arithmetic(precision: str, path: str = "/proc/cpuinfo") -> bool | None:
     """Whether the processor multiplies numbers of a Config.PRECISION; None where the system does not tell.
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import types
 
+import keras
 import numpy as np
 import pytest
 from tiny import TinyConfig
@@ -141,6 +142,14 @@ def test_what_compiling_takes_does_not_hide_what_a_step_does():
     told = trial.measured_step(model, 1, (8, 8))
     assert steps == [1 << 29, 1 << 20] and (told["limit"] or told["peak"] < before + (1 << 28))
     assert told["highest"] > before + (1 << 28)  # but it is told too
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="other backends tell the memory of any GPU")
+def test_a_gpu_that_does_not_tell_its_memory_is_not_measured_by_main_memory(monkeypatch):
+    monkeypatch.setattr("mrcnn.training.devices.on_processor", lambda: False)
+    monkeypatch.setattr("mrcnn.training.devices.accelerator_memory", lambda: None)
+    with pytest.raises(ConfigError, match="the memory of this GPU is not known"):
+        trial.measured_step(None, 1, (8, 8))
 
 
 @pytest.mark.usefixtures("eagerly")

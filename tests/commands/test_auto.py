@@ -156,6 +156,14 @@ def test_a_trial_that_finds_nothing_does_not_end_a_bare_recipe(trial, reason, mo
                            values, 4)
 
 
+def test_a_gpu_whose_memory_is_not_known_is_told(monkeypatch, capsys):
+    monkeypatch.setattr("mrcnn.training.machine.names_part_of_gpu", lambda: True)
+    monkeypatch.setattr(auto, "tried_batch", lambda options, training, most: (most, "tried"))
+    options = options_of("--preset", "auto", "--weights", "none")
+    recipe = take_recipe(options, drawn_pictures("train", 4), drawn_pictures("val", 2))
+    assert "a GPU whose memory is not known:" in recipe.head and "no GPU" not in capsys.readouterr().out
+
+
 def test_a_batch_size_of_auto_is_tried_and_told(monkeypatch, capsys):
     asked = []
 

@@ -71,6 +71,18 @@ esac
     assert machine.gpu_memory() == (wanted and wanted * 2**20)
 
 
+@pytest.mark.parametrize("visible, wanted", [("MIG-c", True), (" MIG-c,0", True), ("0,MIG-c", False), (None, False)])
+def test_a_part_of_a_gpu_is_no_missing_gpu(visible, wanted, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert not machine.names_part_of_gpu()  # without the driver's program
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    assert machine.names_part_of_gpu() == wanted
+
+
 @pytest.mark.parametrize("told, bfloat16, float16", [
     ("flags\t\t: fpu avx512f avx512_bf16 amx_tile\n", True, False), ("Features : fp asimdhp bf16\n", True, True),
     ("model name\t: bf16 \xb5\nflags\t: fpu avx512_fp16\n", False, True), ("flags : fpu\n", False, False),
