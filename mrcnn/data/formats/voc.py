@@ -97,7 +97,7 @@ class VocDataset(LabelMapDataset):
             if photos[stem] is not None:
                 self._add_voc(root, stem, photos[stem], folder, classes, colours, palettes,
                               {"split": part} if part else {})
-        self._settle_palettes(palettes, colours)
+        self._settle_palettes(palettes, colours, (names or voc_layout.names_file(root)) is None)
         self.missing_photos(annotations, folder.path, [s for s in stems if photos[s] is None and s not in refused],
                             len(stems))
         for class_id, name in enumerate(classes.names, start=1):
@@ -121,15 +121,21 @@ class VocDataset(LabelMapDataset):
         words = label_words.words_among(listed).items()
         return classes, colours, {label: value for label, value in words if classes.table[label] == value}
 
-    def _settle_palettes(self, palettes, colours):
-        """Have maps whose palettes were made anew read by their colours, or leave their photos out."""
-        by_palette, at_odds = label_palettes.settled(palettes, colours, self.note)
-        for info in [info for info in self.image_info if info.get("map_path") in {*by_palette, *at_odds}]:
-            path = info["map_path"]
-            info["colours"] = by_palette.get(path, colours)
+    def _settle_palettes(self, palettes, colours, vocs_own):
+        """Have maps whose palettes were made anew read by their colours, or leave their photos out.
+
+        vocs_own: whether the classes are VOC's own
+        """
+        by_palette, at_odds = label_palettes.settled(palettes, colours, self.note, vocs_own)
+        infos, self.image_info = self.image_info, []
+        for info in infos:
+            path = info.get("map_path")
             if path in at_odds:
-                self.image_info.remove(info)
                 self.fault(path, Fault(info["file_name"], "bad entry", at_odds[path]))
+                continue
+            if path in by_palette:
+                info["colours"] = by_palette[path]
+            self.image_info.append(info)
 
     def _add_voc(self, root, stem, name, folder, classes, colours, palettes, details):
         """Register one photo, or what is wrong with it. palettes: as for `png_size`, of the maps"""

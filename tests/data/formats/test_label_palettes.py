@@ -29,15 +29,37 @@ def save(folder, stem, labels, palette, order=None):
 
 
 @pytest.mark.parametrize("order", [[2, 1, 0], [0, 2, 1]])
-@pytest.mark.parametrize("alone", [True, False])
-def test_vocs_colours_at_other_indices_are_read_by_colour(tmp_path, order, alone):
+def test_vocs_colours_at_other_indices_than_in_other_maps_are_read_by_colour(tmp_path, order):
     save(tmp_path, "a", LABELS, voc_colours(), order)
-    if not alone:
-        save(tmp_path, "b", OTHER, voc_colours())
+    save(tmp_path, "b", OTHER, voc_colours())
     with pytest.warns(UserWarning, match="1 label map with a palette in which VOC's colours.*first: a.png"):
         dataset = open_dataset(str(tmp_path / "labels"))
     assert dataset.label_map(0).tolist() == LABELS.tolist()
-    assert alone or dataset.label_map(1).tolist() == OTHER.tolist()
+    assert dataset.label_map(1).tolist() == OTHER.tolist()
+
+
+def test_one_palette_in_all_maps_keeps_its_indices(tmp_path):
+    swapped = [(0, 0, 0), (0, 128, 0), (128, 0, 0), (255, 0, 0)]
+    for number in range(60):  # the third label is rare: none of the maps that are looked at has it
+        save(tmp_path, f"{number:02d}", OTHER if number == 2 else LABELS, swapped)
+    with pytest.warns(UserWarning, match="60 label maps .*the indices are taken as the labels.*label_colors.txt"):
+        dataset = open_dataset(str(tmp_path / "labels"))
+    assert dataset.label_map(0).tolist() == LABELS.tolist() and dataset.label_map(2).tolist() == OTHER.tolist()
+
+
+@pytest.mark.parametrize("palettes", [
+    [OWN, [(value,) * 3 for value in range(256)]],
+    [[(0, 0, 0), *[tuple(np.random.default_rng(i).integers(1, 255, 3).tolist()) for _ in "abc"]] for i in range(8)],
+    [OWN, [(255, 255, 255), *OWN[1:]]],
+    [[OWN[0], OWN[1], OWN[1]], [OWN[0], OWN[2], OWN[2]]],
+])
+def test_other_colours_at_the_same_indices_are_no_fault(tmp_path, palettes):
+    for number in range(8):
+        labels = LABELS if number % 3 else np.minimum(LABELS, 1)
+        save(tmp_path, str(number), labels, palettes[number % len(palettes)])
+    with pytest.warns(UserWarning, match="with another colour at an index than most have: the indices are taken as"):
+        dataset = open_dataset(str(tmp_path / "labels"))
+    assert [dataset.label_map(i).max() for i in range(8)] == [1, 2, 2, 1, 2, 2, 1, 2]
 
 
 def test_voc_folders_with_other_indices_are_read_by_colour(tmp_path):
@@ -54,11 +76,24 @@ def test_voc_folders_with_other_indices_are_read_by_colour(tmp_path):
     assert np.where(found == 255, 0, found).tolist() == labels.tolist()
 
 
-def test_one_index_with_two_colours_is_a_fault(tmp_path):
+def test_a_voc_folder_is_not_read_by_colours_that_a_few_maps_have(tmp_path):
+    swapped = [(0, 0, 0), (0, 128, 0), (128, 0, 0), (255, 0, 0)]
+    write_voc(tmp_path, names=[f"{number:02d}" for number in range(60)])
+    for number in range(60):
+        with Image.open(tmp_path / "SegmentationClass" / f"{number:02d}.png") as image:
+            labels = np.array(image)
+        image = Image.fromarray(np.where(labels > 0, 3 if number == 2 else 1, 0).astype(np.uint8))
+        image.putpalette([value for colour in swapped for value in colour])
+        image.save(tmp_path / "SegmentationClass" / f"{number:02d}.png")
+    dataset = open_dataset(str(tmp_path))
+    assert dataset.label_map(0).max() == 1 and dataset.label_map(2).max() == 3
+
+
+def test_one_colour_at_two_indices_is_a_fault(tmp_path):
     for number in range(12):
         save(tmp_path, f"{number:02d}", LABELS, OWN)
     save(tmp_path, "99", LABELS, OWN, [0, 2, 1])
-    said = r"99.jpg: its label map has the colour \(200, 9, 9\) at index 1 of its palette, and 00.png has \(10, 20, "
+    said = r"99.jpg: its label map has the colour \(200, 9, 9\) at index 1 of its palette, and 00.png has it at 2, "
     with pytest.raises(DataError, match=f"{said}.*label_colors.txt"):
         open_dataset(str(tmp_path / "labels"))
     dataset = open_dataset(str(tmp_path / "labels"), on_error="skip")
