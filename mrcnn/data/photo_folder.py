@@ -218,6 +218,11 @@ def unclear_name(files: Sequence[str], folder: str) -> str:
     return f"may be each of {len(files)} files in {folder} ({shown}): write its folder in front of the name"
 
 
+def is_whole_name(name: str, file: str) -> bool:
+    """Whether a name that a file is like has as many folders as the file: others may name another photo."""
+    return len(_parts(name)) == len(_parts(file))
+
+
 def _parts(name):
     """Folders and file of a name, in the form in which all that look alike are the same."""
     name = urllib.parse.unquote(str(name)).replace("\\", "/")

@@ -3,11 +3,11 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.faults import AT_FAULT, Fault, Loss, Note, warn_of_faults
-from mrcnn.data.photo_folder import PhotoFolder, unclear_name
+from mrcnn.data.photo_folder import PhotoFolder, is_whole_name, unclear_name
 from mrcnn.errors import DataError
 
 LIKE_A_FILE = "named as its file looks, not as it is called (case, accents, %, \\ or folders): taken, for one fits"
@@ -118,7 +118,7 @@ class Reporting(Dataset):
         return files
 
     def missing_photos(self, source: str | os.PathLike, folder: str, names: list[str], count: int,
-                       called: Mapping[str, str] | None = None, objects: Mapping[str, int] | None = None) -> None:
+                       called: Mapping[str, str] | None = None, objects: Callable[[str], list] | None = None) -> None:
         """Report photos that are not in their folder, each as a Fault.
 
         Args:
@@ -127,8 +127,9 @@ class Reporting(Dataset):
             names: names of the missing photos.
             count: number of all photos of the annotations.
             called: {name: what `find_alike` was asked for}, of names that it knows otherwise.
-            objects: {name: number of its objects}, which the photo may have lost that the name looks like, and for
-                which another name stands.
+            objects: function of a missing name, or of a file that another name stands for, which gives its objects as
+                `lost_beyond` takes them. A file that a missing name is like but for the look of its letters
+                loses those that its own name has not.
 
         Raises:
             DataError: naming them all, where faults are to be raised.
@@ -146,8 +147,20 @@ class Reporting(Dataset):
             files = alike[name]
             reason = f"its name {unclear_name(files, folder)}" if files else f"the photo is not in {folder}"
             self.fault(source, Fault(name, "missing", reason))
-            if objects and objects.get(name) and files and len(files) == 1:
-                self.lost.append(Loss(files[0], AT_FAULT, objects[name]))
+            if objects and files and len(files) == 1 and is_whole_name(name, files[0]):
+                self.lost_beyond(files[0], objects(name), objects(files[0]))
+
+    def lost_beyond(self, photo: str, dropped: Iterable[object], kept: Iterable[object]) -> None:
+        """Count as lost to a photo what a dropped entry of it shows and the entry that is kept does not.
+
+        Args:
+            photo: `file_name` of the photo.
+            dropped, kept: the objects of either: of each what is equal if the class and the outline are.
+        """
+        kept = list(kept)
+        more = sum(one not in kept for one in dropped)
+        if more:
+            self.lost.append(Loss(photo, AT_FAULT, more))
 
     def finish_loading(self, source: str | os.PathLike) -> None:
         """Warn of what was skipped and of what is noted.

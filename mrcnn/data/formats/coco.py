@@ -10,7 +10,6 @@ from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
 from mrcnn.data.attributes import TWICE, named_by_ids, whole_ids
 from mrcnn.data.class_lists import NEGATIVE, OPEN
-from mrcnn.data.faults import AT_FAULT, Loss
 from mrcnn.data.formats.boxes import ONLY_A_BOX, outline_of_box
 from mrcnn.data.formats.coco_entries import LISTS, annotated_size
 from mrcnn.data.formats.coco_file import CocoFile
@@ -215,8 +214,9 @@ class CocoDataset(AnnotatedDataset):
         missing = [name for _, name in named if name in files and files[name] is None]
         files.update(self.find_alike(folder, missing, set(files.values())))
         missing = [name for name in missing if files[name] is None]
-        counts = {name: len(file.objects[image_id]) for image_id, name in named}
-        self.missing_photos(source, folder.path, missing, len(chosen), objects=counts)
+        drawn = {files.get(name) or name: [_drawn(annotation) for _, annotation in file.objects[image_id]]
+                 for image_id, name in reversed(named)}
+        self.missing_photos(source, folder.path, missing, len(chosen), objects=drawn.get)
         found = {}
         for image_id, name in named:
             file_name = files.get(name)
@@ -224,9 +224,8 @@ class CocoDataset(AnnotatedDataset):
                 # Under the photo's own name the fault would stand for the first image, which is sound.
                 message = f"the photo {file_name} is that of image {found[file_name]} too, here a second time"
                 self.fault(source, Fault(f"image {image_id}", "duplicate id", message))
-                kept = [_drawn(annotation) for _, annotation in file.objects[found[file_name]]]
-                more = sum(_drawn(annotation) not in kept for _, annotation in file.objects[image_id])
-                self.lost += [Loss(file_name, AT_FAULT, more)] if more else []
+                self.lost_beyond(file_name, [_drawn(annotation) for _, annotation in file.objects[image_id]],
+                                 drawn[file_name])
         return [(image_id, file_name) for file_name, image_id in found.items()]
 
     def _frames(self, file, photos, folder, source):

@@ -20,6 +20,7 @@ from mrcnn.files import read_json
 
 FORMAT = "imaterialist"
 IN_TWO_WAYS = "named in two ways: the rows of both are taken together"
+SAID_TWICE = "that both names of a photo list with the same class and pixels: taken once"
 CUT = (f"its EncodedPixels have {CELL} characters, and none of the file have more: a spreadsheet cut them off: take "
        "the file as it was before")
 UNLISTED = "with an attribute that the list of attributes has not, so that it has no name: correct one of them"
@@ -131,8 +132,11 @@ class ImaterialistDataset(AnnotatedDataset):
         for photo, kind, message in sorted(scan.photo_problems.values()):
             self.fault(annotations, Fault(photos[photo] or scan.names[photo], kind, message))
         rows, bounds = scan.rows()
-        counts = dict(zip(scan.names, np.diff(bounds).tolist()))
-        self.missing_photos(annotations, folder.path, missing, len(scan.names), objects=counts)
+        places = {name: photo for photo, name in enumerate(photos) if name is not None}
+        places.update({name: scan.names.index(name) for name in missing})
+        self.missing_photos(annotations, folder.path, missing, len(scan.names),
+                            objects=lambda name: _drawn(rows, bounds, places[name]))
+        said_twice = self._said_twice(scan, rows, bounds)
         for photo, name in enumerate(photos):
             if name is not None and photo not in scan.photo_problems:
                 size, turn = scan.sizes[photo], turns.get(photo, 1)
@@ -140,8 +144,21 @@ class ImaterialistDataset(AnnotatedDataset):
                     size = photo_size(folder.join(name))
                     self.note("photo", NOTES["stored"], name)
                 self.add_photo(self.source, scan.names[photo], folder.join(name), name, *size, turn=turn,
-                               annotated=scan.sizes[photo], table=rows,
+                               annotated=scan.sizes[photo], table=rows, dropped=said_twice.get(photo, frozenset()),
                                rows=(int(bounds[photo]), int(bounds[photo + 1])))
+
+    def _said_twice(self, scan, rows, bounds):
+        """{photo of two names: numbers of its rows that another of its names has already}, which are noted."""
+        twice = {}
+        for photo, names in scan.names_of_rows().items():
+            first, numbers = {}, []
+            for number, (row, name) in enumerate(zip(_drawn(rows, bounds, photo), names)):
+                if row[0] is not None and first.setdefault(row, name) != name:
+                    numbers.append(number)
+            if numbers:
+                twice[photo] = frozenset(numbers)
+                self.note("object", SAID_TWICE, f"object {numbers[0]} of {scan.names[photo]}", len(numbers))
+        return twice
 
     def name_attributes(self, annotations: str | os.PathLike, attributes: dict[int, str], scan: Scan) -> None:
         """Take the names of attributes, or where there are none call those of objects by their ids. Repeats are noted.
@@ -246,6 +263,13 @@ def encoded_pixels_to_rle(text: bytes, shape: tuple[int, int]) -> dict:
     if not len(first):
         raise PixelsError("empty mask", "its EncodedPixels hold no pixel")
     return run_lengths.from_intervals(first - 1, first - 1 + length, (height, width))
+
+
+def _drawn(rows, bounds, photo):
+    """[(class, EncodedPixels) of each row of a photo]; the class of a bad row is None. bounds: as `Scan.rows` has it"""
+    some = slice(int(bounds[photo]), int(bounds[photo + 1]))
+    classes = [rows.labels[label][0] if label >= 0 else None for label in rows.label[some].tolist()]
+    return list(zip(classes, rows.texts(some)))
 
 
 # --- Files beside the CSV --------------------------------------------------------------------------------------------

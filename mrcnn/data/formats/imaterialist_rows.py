@@ -253,7 +253,8 @@ class Scan:
         """Take the rows of a photo as another's; what is wrong with it is wrong with the other."""
         self._joined[photo] = other
         _, *problem = self.photo_problems.pop(photo, (photo,))
-        if self.sizes[photo] != self.sizes[other] and not problem:
+        sizes = {self.sizes[photo], self.sizes[other]}
+        if len(sizes) == 2 and None not in sizes and not problem:
             one, two = (f"{self.names[i]!r} {'x'.join(map(str, self.sizes[i]))}" for i in (other, photo))
             problem = "wrong size", f"it has two sizes in pixels (height x width), as {one}, as {two}"
         if problem:
@@ -274,6 +275,12 @@ class Scan:
         numbers[order] = np.arange(len(order)) - bounds[photos[order]]
         return [(line, self._joined.get(photo, photo), None if row is None else int(numbers[row]), kind, message)
                 for line, photo, row, kind, message in self.problems]
+
+    def names_of_rows(self) -> dict[int, list[int]]:
+        """{photo that other names were joined to: index of the name that each of its rows has, in the rows' order}."""
+        _, order, bounds = self._order()
+        named = np.array(self._photo, np.int32)[order]
+        return {photo: named[bounds[photo]:bounds[photo + 1]].tolist() for photo in set(self._joined.values())}
 
     def _order(self):
         """(int32 [R] photos of the rows, int64 [R] the rows by photo, int64 [photos + 1] where those of each begin)."""

@@ -405,7 +405,32 @@ def test_rows_of_one_photo_under_two_names_are_taken_together(files, other):
         load(files(rows))
 
 
-@pytest.mark.parametrize("other", ["A.JPG", "train/a.jpg", "a%2Ejpg"])
+def test_of_two_names_of_a_photo_one_may_lack_a_size(files):
+    for sizes in (("", "4"), ("5", "4")), (("5", "4"), ("", "4")):
+        rows = [["a", "1 1", *sizes[0], "6"], ["a.jpg", "2 1", *sizes[1], "6"], ROWS[1]]
+        with pytest.raises(DataError, match="a.jpg: it has Height '' and Width '4'"):
+            load(files(rows))
+        assert [fault.kind for fault in load(files(rows), on_error="skip").faults] == ["bad entry"]
+
+
+def test_objects_that_both_names_of_a_photo_list_count_once(files):
+    rows = [["a", "1 1", "5", "4", "6"], ["a.jpg", "2 1", "5", "4", "6"], ["a.jpg", "1 1", "5", "4", "6"], ROWS[1]]
+    with pytest.warns(UserWarning, match="1 object that both names of a photo list .*taken once .first: object 2 of a"):
+        dataset = load(files(rows))
+    assert [entry.number for entry in dataset.objects(0)] == [0, 1] and dataset.object_count(0) == 2
+    rows = [rows[0], rows[0], rows[1], ROWS[1]]  # under one name it is for `data validate` to tell
+    assert load(files(rows)).object_count(0) == 3
+
+
+@pytest.mark.parametrize("other", ["A.JPG", "old/a.jpg"])
+def test_a_name_like_that_of_another_photo_takes_out_no_sound_photo(files, other):
+    path = files([*ROWS[:2], [other, *ROWS[0][1:]]])
+    dataset = load(path, on_error="skip")
+    assert [fault.photo for fault in dataset.faults] == [other]
+    assert [loss.photo for loss in dataset.lost] == [other]
+
+
+@pytest.mark.parametrize("other", ["A.JPG", "a%2Ejpg"])
 def test_rows_of_a_name_that_looks_like_a_photo_of_another_name_are_lost_to_it(files, other):
     path = files([*ROWS[:2], [other, *ROWS[2][1:]]])
     with pytest.warns(UserWarning, match="left out 1 photo that lost 1 object .first: a.jpg"):
