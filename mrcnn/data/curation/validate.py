@@ -58,10 +58,7 @@ def validate(dataset: Dataset, workers: int | None = None, progress: bool | Call
     def faults_of(image_id):
         shape, faults = _photo_faults(dataset, image_id, large, channels, faint)
         _note_if_paged(dataset, image_id, paged)
-        with contextlib.suppress(DataError):  # which is told as that of its objects
-            labels = known_label_map(dataset, image_id)
-            if labels is not None and is_blurred(np.asarray(labels)):
-                blurred.append(image_id)
+        faults = faults + _label_map_faults(dataset, image_id, blurred)
         return faults + _object_faults(dataset, image_id, shape, grey)
 
     with warnings.catch_warnings():
@@ -222,6 +219,20 @@ def _pixels(path):
     except DataError:
         return 0
     return height * width
+
+
+def _label_map_faults(dataset, image_id, blurred):
+    """list of Fault of the label map that a data set itself gives of a photo; blurred: list, gets the id if it is so"""
+    try:
+        labels = known_label_map(dataset, image_id)
+        if labels is not None and is_blurred(np.asarray(labels)):
+            blurred.append(image_id)
+    except Exception as error:  # whatever it is, it is this photo's
+        if isinstance(error, DataError) and not is_users_own(dataset, "label_map"):
+            return []  # told as that of its objects, which are read from the same map
+        name = photo_name(dataset, image_id)
+        return [Fault(name, "bad entry", f"its label map cannot be read ({_reason(error, name)})")]
+    return []
 
 
 def _object_faults(dataset, image_id, shape, grey):

@@ -10,8 +10,9 @@ from mrcnn.errors import DataError
 
 LOOKED_AT = 8  # maps, when a data set is loaded
 SHARE, LEAST = 0.1, 20  # of the pixels at edges, and how many, that make a map a smoothed one; sound ones have few
-BLURRED = ("with bands of other labels along many edges, as antialiasing and resizing that blends draw them: their "
-           "classes are wrong there; draw without antialiasing, resize by nearest neighbour")
+BLURRED = ("with bands of other labels along many edges: if they come from antialiasing, or from resizing that "
+           "blends, their classes are wrong there: draw without antialiasing, resize by nearest neighbour; if they are "
+           "labels of outlines, all is well")
 
 
 def is_blurred(labels: np.ndarray) -> bool:

@@ -519,3 +519,19 @@ def test_photos_of_several_pages_are_counted_and_told(tmp_path):
     dataset.prepare()
     with pytest.warns(UserWarning, match=r"2 of 3 photos have several pages.*first: .*b.tif, with 3.: save each page"):
         validate(dataset, progress=False)
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("no b.map"), DataError("b.png: has no map.")])
+def test_a_label_map_of_ones_own_that_cannot_be_read_is_a_fault(tmp_path, error):
+    class Mapped(Few):
+        def label_map(self, image_id):
+            if image_id:
+                raise error
+            return np.zeros((4, 5), np.uint8)
+
+    paths = [tmp_path / name for name in ("a.png", "b.png")]
+    for path in paths:
+        photo(path, 4, 5)
+    fault, = validate(Mapped(*paths), progress=False)
+    assert fault.photo == "b.png" and fault.kind == "bad entry"
+    assert fault.message.startswith("its label map cannot be read (")
