@@ -243,13 +243,15 @@ def _chosen_photos(dataset, options, part):
 def _in_parts(dataset, parts, path):
     """The photos of all parts of a split, each with its part as "split"; how many others there are is told."""
     from mrcnn.data.annotated import photo_name, select
+    from mrcnn.data.photo_names import as_called
 
-    part_of = {name: part for part, names in parts.items() for name in names}
     names = {i: photo_name(dataset, i) for i in dataset.image_ids}
+    skipped = {fault.photo for fault in getattr(dataset, "faults", ())}
+    known = skipped.union(names.values())
+    part_of = {as_called(name, known): part for part, names_of_part in parts.items() for name in names_of_part}
     listed = [i for i in dataset.image_ids if names[i] in part_of]
     if not listed:
         raise DataError(f"{path}: none of its photos is in the data: give the annotations that were split.")
-    skipped = {fault.photo for fault in getattr(dataset, "faults", ())}
     missing = part_of.keys() - set(names.values()) - skipped
     for count, what in ((len(names) - len(listed), "photos of the data are in no part: left out"),
                         (len(missing), "photos of its parts are not in the data")):

@@ -18,7 +18,7 @@ from mrcnn.data import run_lengths
 from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.faults import AT_FAULT, Fault, Loss
 from mrcnn.data.objects import OfTheWhole, is_users_own, objects_beyond
-from mrcnn.data.photo_names import NAME, file_name_of
+from mrcnn.data.photo_names import NAME, as_called, file_name_of
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
 
@@ -292,7 +292,9 @@ def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
 
     faults: Faults; harmless ones, and those of photos that the data set does not have, are of no effect
     """
-    faults = [fault for fault in faults if not fault.harmless]
+    names = [photo_name(dataset, i) for i in dataset.image_ids]
+    first = {name: i for i, name in reversed(list(enumerate(names)))}  # of photos of one name the first stays
+    faults = [fault._replace(photo=as_called(fault.photo, first)) for fault in faults if not fault.harmless]
     photos = {fault.photo for fault in faults if fault.number is None and fault.kind != TWICE}
     twice = {fault.photo for fault in faults if fault.number is None and fault.kind == TWICE}
     objects = {}
@@ -305,8 +307,6 @@ def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
                           f"gives its objects by a load_mask of its own (first: {min(whole)}): correct it.",
                           stacklevel=2)
         photos |= whole
-    names = [photo_name(dataset, i) for i in dataset.image_ids]
-    first = {name: i for i, name in reversed(list(enumerate(names)))}  # of photos of one name the first stays
     again = {i for i in dataset.image_ids if names[i] in twice - photos and first[names[i]] != i}
     chosen = select(dataset, [i for i in dataset.image_ids if names[i] not in photos and i not in again])
     known = {(fault.photo, fault.number) for fault in getattr(dataset, "faults", ()) if not fault.harmless}  # lost then

@@ -1,8 +1,9 @@
 """Names of the photos of a data set whose files are called the same, such as scene_0/rgb.png and scene_1/rgb.png."""
 
 import os
+import posixpath
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 NAME = "name_apart"  # in `image_info`, of photos whose file name alone would not do
 
@@ -45,6 +46,20 @@ def file_name_of(info: dict) -> str:
         info: its dict in `image_info`.
     """
     return info.get(NAME) or os.path.basename(info["path"])
+
+
+def as_called(name: str, known: Container[str]) -> str:
+    """A name of a photo in a file of before, as a data set calls it now, where "./" and "//" alone differ.
+
+    Args:
+        name: in the file.
+        known: names of the data set's photos.
+
+    Returns:
+        The name without "./" and "//" if a photo is called so and none as it is written, else the name itself.
+    """
+    plain = posixpath.normpath(name)
+    return plain if name not in known and plain in known else name
 
 
 def _by_folders(infos):

@@ -104,6 +104,10 @@ def test_looking_at_data_takes_all_parts_of_a_split_file(data, tmp_path, words, 
     write_split(split, {"seed": 0, "method": "random", "parts": {"train": ["train/tr0.jpg", "gone.jpg"]}})
     with pytest.warns(UserWarning, match="own.json: 1 photos of its parts are not in the data"):
         assert count(options_of(*words)) == 1
+    recwarn.clear()
+    write_split(split, {"seed": 0, "method": "random", "parts": {"train": ["./train/tr0.jpg"]}})  # of before
+    assert count(options_of(*words)) == 1
+    assert not [told for told in recwarn if "are not in the data" in str(told.message)]
 
 
 def test_conversion_keeps_parts_and_makes_them_by_a_split_file(data, tmp_path, monkeypatch, capsys):

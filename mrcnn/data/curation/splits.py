@@ -16,6 +16,7 @@ from mrcnn.data.annotated import photo_name, select
 from mrcnn.data.curation.split_presets import PRESETS, TRAIN_AND_VAL
 from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.objects import class_counts
+from mrcnn.data.photo_names import as_called
 from mrcnn.data.shared_photos import roboflow_source
 from mrcnn.errors import DataError
 from mrcnn.files import read_json, text_table, write_json
@@ -324,9 +325,10 @@ def apply_split(dataset: Kind, split: dict, part: str) -> Kind:
     """
     if part not in split["parts"]:
         raise DataError(f"The split has no part {part!r}: it has {', '.join(split['parts'])}.")
-    wanted = set(split["parts"][part])
     names = [photo_name(dataset, i) for i in dataset.image_ids]
     skipped = {fault.photo for fault in getattr(dataset, "faults", ())}
+    known = skipped.union(names)
+    wanted = {as_called(name, known) for name in split["parts"][part]}
     unknown = sorted(wanted - set(names) - skipped)
     if unknown:
         shown = ", ".join(unknown[:3]) + (", ..." if len(unknown) > 3 else "")

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from mrcnn.data.annotated import Fault, photo_name
+from mrcnn.data.annotated import Fault, photo_name, without
 from mrcnn.data.curation.splits import (
     PRESETS,
     apply_split,
@@ -343,3 +343,12 @@ def test_a_split_of_other_photos():
     # What was skipped as faulty when the data was loaded may be missing.
     dataset.faults = [Fault(name, "unreadable", "broken") for name in ("8.jpg", "9.jpg")]
     assert apply_split(dataset, split, "train").num_images == 1
+
+
+def test_names_with_dots_in_a_split_of_before_are_those_without():
+    dataset = Labelled().load([[1], [2], [3]])
+    split = {"parts": {"train": ["./0.jpg", ".//2.jpg"], "val": ["./1.jpg"]}}
+    assert [photo_name(part, i) for part in (apply_split(dataset, split, "train"),) for i in part.image_ids] == [
+        "0.jpg", "2.jpg"]
+    faults = [Fault("./1.jpg", "damaged", "its JPEG is damaged")]
+    assert [info["path"] for info in without(dataset, faults).image_info] == ["folder/0.jpg", "folder/2.jpg"]
