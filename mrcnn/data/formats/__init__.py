@@ -107,6 +107,7 @@ def _within(path, form):
 
     form: what is known of the folder itself
     """
+    from mrcnn.data.formats.archive_contents import LOOKED_AT as FILES_LOOKED_AT
     from mrcnn.data.formats.archive_contents import SHOWN, find_annotations
     from mrcnn.files import printable
 
@@ -114,9 +115,11 @@ def _within(path, form):
     names = [(printable(os.path.relpath(place, path).replace(os.sep, "/"), True), form) for place, form in found]
     if len(names) == 1:
         return f"{names[0][0]} in it is of the format {names[0][1]}: give that; "
-    if names and all(form == "arrays" for _, form in names):
-        return (f"in it are {len(names)} files of arrays, {names[0][0]} the first: if each is of one photo, give one "
-                "file of all, [N, H, W] (numpy.stack) or a list, or save label maps as PNG; ")
+    if names and all(form == "arrays" and name.lower().endswith(".npy") for name, form in names):
+        least = "at least " if len(names) >= FILES_LOOKED_AT else ""
+        return (f"in it are {least}{len(names)} files of arrays, {names[0][0]} the first: if each is of one photo, "
+                "give one file of all, [N, H, W] (numpy.stack) or a list, or save label maps as PNG; else give one of "
+                "them; ")
     if names:
         more = ", ..." if len(names) > SHOWN else ""
         return f"in it are {', '.join(f'{name} ({form})' for name, form in names[:SHOWN])}{more}: give one of them; "

@@ -91,7 +91,18 @@ def test_a_folder_of_an_array_a_photo_is_told_what_to_do(tmp_path):
     for number in range(3):
         np.save(tmp_path / f"{number}.npy", np.zeros((4, 5), np.uint8))
     with pytest.raises(DataError, match="in it are 3 files of arrays, 0.npy the first: if each is of one photo, give "
-                                        "one file of all, .*, or save label maps as PNG"):
+                                        "one file of all, .*, or save label maps as PNG; else give one of them"):
+        recognise(str(tmp_path))
+    for number in range(45):
+        np.save(tmp_path / f"{number}.npy", np.zeros((4, 5), np.uint8))
+    with pytest.raises(DataError, match="in it are at least 40 files of arrays"):
+        recognise(str(tmp_path))
+
+
+def test_of_files_of_several_arrays_one_is_to_be_given(tmp_path):
+    for name in ("train", "val"):
+        np.savez(tmp_path / f"{name}.npz", images=np.zeros((2, 4, 5, 3), np.uint8), masks=np.ones((2, 4, 5), np.uint8))
+    with pytest.raises(DataError, match=r"in it are train.npz \(arrays\), val.npz \(arrays\): give one of them"):
         recognise(str(tmp_path))
 
 
