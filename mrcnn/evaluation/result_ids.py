@@ -80,8 +80,11 @@ class ResultIds:
         classes = [name for key, name in self._classes.items() if key not in self.category_ids]
         seen = set(self.image_ids.values())
         unseen = [name for name, key in self._listed if key not in seen]
+        names = {}
+        for name, number in self._listed:
+            names.setdefault(number, set()).add(_plain(name))
         shared = [f"{os.path.basename(self._photos[key])}: {number!r}" for key, number in self.image_ids.items()
-                  if len({_plain(name) for name, other in self._listed if other == number}) > 1]
+                  if len(names[number]) > 1]
         told = ((photos, len(self._photos), f"photos are not in it by their names: what is found there is {WHERE}"),
                 (several, len(self._photos), f"photos have a name that it has several times: {WHERE}; let file_name "
                                              "have their folders"),
