@@ -80,7 +80,8 @@ def check_augmentation(augmentation: object) -> None:
         return
     if is_albumentations(augmentation):
         for node in nodes_of(augmentation):
-            if (name := type(node).__name__) in FOR_NETWORKS:
+            name, library = type(node).__name__, type(node).__module__.partition(".")[0]
+            if library == "albumentations" and name in FOR_NETWORKS:
                 raise DataError(f"albumentations' {name} makes other numbers of the photo: leave it out, for {UINT8}.")
         check_albumentations(augmentation)
         return

@@ -43,7 +43,8 @@ def decode_image(data: bytes, name: str | os.PathLike, matte: tuple[int, int, in
         DataError: it is unreadable, truncated, larger than twice PIL.Image.MAX_IMAGE_PIXELS, or a JPEG of more than
             MOST_SCANS scans.
     """
-    _check_scans(data, name)
+    if counted:
+        check_scans(data, name)
     opened = counted_image if counted else opened_image
     with opened(io.BytesIO(data), name, formats) as image:
         pixels = _decode_plain(data, image)
@@ -53,7 +54,8 @@ def decode_image(data: bytes, name: str | os.PathLike, matte: tuple[int, int, in
         return pixels
 
 
-def _check_scans(data, name):
+def check_scans(data: bytes, name: str | os.PathLike) -> None:
+    """Raise DataError, naming it, if a file is a JPEG of more than MOST_SCANS scans."""
     # The bytes of a marker may stand within a segment, or behind the end, too: first a quick look.
     if data.startswith(START) and data.count(b"\xff\xda") > MOST_SCANS and (count := scan_count(data)) > MOST_SCANS:
         raise DataError(f"{name}: a JPEG of {count} scans, of which {MOST_SCANS} are decoded: save it anew.")
@@ -113,14 +115,18 @@ def opened_image(file: str | os.PathLike | BinaryIO, name: str | os.PathLike,
         formats: as for `decode_image`.
 
     Raises:
-        DataError: it cannot be opened, or what Pillow raises within the block.
+        DataError: it cannot be opened, is a JPEG of more than MOST_SCANS scans, or what Pillow raises within the block.
     """
     from PIL import Image
 
     with decoding(name), contextlib.ExitStack() as stack:
         file = file if hasattr(file, "read") else stack.enter_context(open(file, "rb"))
-        read_heic(name, file.read(12))
+        start = file.read(12)
+        read_heic(name, start)
         file.seek(0)
+        if start.startswith(START):
+            check_scans(file.getvalue() if isinstance(file, io.BytesIO) else file.read(), name)
+            file.seek(0)
         yield stack.enter_context(Image.open(file, formats=formats))
 
 

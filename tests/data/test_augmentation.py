@@ -83,6 +83,14 @@ def test_what_makes_a_networks_numbers_of_a_photo_is_refused_before_it_is_applie
         check_augmentation(Normalize())
 
 
+def test_a_step_of_a_users_own_is_not_known_by_its_name(monkeypatch):
+    checked = []
+    monkeypatch.setattr("mrcnn.data.augmentation.check_albumentations", checked.append)
+    own = type("Normalize", (Normalize,), {"__module__": "shop.steps"})()
+    check_augmentation(own)  # which looks at what it does
+    assert checked == [own]
+
+
 def test_the_remedy_for_another_type_is_not_that_for_another_shape():
     for change, told, not_told in ((lambda image: image / 255, "makes floats .*subtracts the mean pixel", "keep_size"),
                                    (lambda image: image[:50], "keep_size=True", "subtracts the mean")):

@@ -10,7 +10,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.decoding import decoding
-from mrcnn.data.encoded import EXIF_ORIENTATION, as_meant, to_rgb
+from mrcnn.data.encoded import EXIF_ORIENTATION, as_meant, check_scans, to_rgb
 from mrcnn.data.formats.photo_files import TURNED
 from mrcnn.data.formats.via import RegionError, checked_shape, shape_rle
 from mrcnn.errors import DataError
@@ -178,6 +178,7 @@ def decoded(text: object, what: str, use: "Callable[[Image.Image], Made]",
     from PIL import Image
 
     data = raw_bytes(text, what)
+    check_scans(data, f"its {what}")
     with decoding(f"its {what}"), Image.open(io.BytesIO(data), formats=formats) as image:
         return use(image)
 

@@ -14,6 +14,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import Fault, ObjectAnnotation
 from mrcnn.data.decoding import decoding
+from mrcnn.data.encoded import check_scans
 from mrcnn.data.formats import binary_maps, label_maps, labelme_shapes
 from mrcnn.data.formats.blurred_maps import tell_blurred
 from mrcnn.data.formats.boxes import ONLY_A_BOX
@@ -381,5 +382,6 @@ def _picture(data, what, use):
     """What a function makes of the Pillow image in bytes. Raises DataError if it is none, or too large."""
     from PIL import Image
 
+    check_scans(data, what)
     with decoding(what), Image.open(io.BytesIO(data)) as image:
         return use(image)

@@ -116,8 +116,8 @@ def _unread_folder(path, before_readers):
         return "a folder of " + ADE20K
     brushed = [name for name in files if BRUSH_PNG.fullmatch(name)]
     if 2 * len(brushed) > len(files):
-        return (f"a folder of {len(brushed)} masks of Label Studio's brush as PNG, which name neither photo nor class: "
-                "export JSON, or COCO with images, in its place")
+        return (f"a folder of {len(brushed)} masks of Label Studio's brush as PNG, which name the task and the class, "
+                "not the photo: export JSON, or COCO with images, in its place")
     others = [name for name in files if not name.lower().endswith(PHOTO_ENDINGS)]
     for ending, look in FOLDERS.items():
         alike = [name for name in files if name.lower().endswith(ending)]

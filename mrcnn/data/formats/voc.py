@@ -157,13 +157,14 @@ class VocDataset(LabelMapDataset):
 
     def _look_into_some(self):
         """Note void pixels and objects of several classes among the first photos."""
-        for info in self.image_info[:LOOKED_AT]:
+        some = self.image_info[:LOOKED_AT]
+        for info in some:
             read = self._read(info)
             if isinstance(read, Fault) or read is None:
                 continue
             numbers, labels = read
             if is_blurred(labels):
-                self.note("label map", f"of {LOOKED_AT} that were looked at, {BLURRED}", info["file_name"])
+                self.note("label map", f"of {len(some)} that were looked at, {BLURRED}", info["file_name"])
             if (labels == IGNORED).any():
                 self.note("photo", VOID, info["file_name"])
             for number, inside in _regions(numbers):

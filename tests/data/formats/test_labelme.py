@@ -1,5 +1,7 @@
 """LabelMe: its shapes as masks known by hand, groups, names, and photos within the file."""
 
+import base64
+import io
 import pickle
 
 import numpy as np
@@ -8,6 +10,7 @@ from labelme_files import BUMP, HEIGHT, SQUARE, WIDTH, load, mask_shape, rectang
 from PIL import Image
 
 from mrcnn.data.curation.validate import validate
+from mrcnn.data.encoded import opened_image
 from mrcnn.data.formats import open_dataset, recognise
 from mrcnn.data.formats.labelme import recognises
 from mrcnn.data.formats.writers import write_coco
@@ -192,6 +195,20 @@ def test_a_photo_that_fits_turned_and_not_goes_with_the_others(folder):
     dataset = load(write(folder, [shape()], "b"))
     np.testing.assert_array_equal(dataset.load_mask(1)[0][..., 0], rectangle(6, 4, 11, 14)[::-1, ::-1])
     assert [info["file_name"] for info in dataset.image_info] == ["a.jpg", "b.jpg"]
+
+
+def test_a_photo_of_more_scans_than_anybody_writes_is_not_decoded(folder, tmp_path):
+    file = io.BytesIO()
+    Image.new("RGB", (WIDTH, HEIGHT), (90, 120, 150)).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    data = data[:-2] + 100 * data[data.rindex(b"\xff\xda"):-2] + data[-2:]
+    held = base64.b64encode(data).decode()
+    with pytest.raises(DataError, match="its imageData: a JPEG of 1.. scans, of which 100 are decoded: save it anew"):
+        load(write(folder, [shape()], "c", imageData=held, imagePath="c.jpg"))
+    (tmp_path / "b.jpg").write_bytes(data)
+    for opened in (tmp_path / "b.jpg", io.BytesIO(data)):
+        with pytest.raises(DataError, match="b.jpg: a JPEG of 1.. scans"), opened_image(opened, "b.jpg"):
+            pass
 
 
 def test_sizes_as_text_or_missing(folder):

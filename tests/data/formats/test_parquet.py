@@ -274,6 +274,16 @@ def test_damaged_photos_and_lists(tmp_path):
         open_dataset(path)
 
 
+def test_pictures_of_more_scans_than_anybody_writes_are_not_decoded(tmp_path):
+    photo, objects = picture(form="JPEG"), FORMS["masks"]
+    data = photo["bytes"]
+    photo["bytes"] = data[:-2] + 100 * data[data.rindex(b"\xff\xda"):-2] + data[-2:]
+    path = written(tmp_path / "a.parquet", [{"image": photo, "objects": objects[2]}],
+                   {"image": PICTURE, "objects": objects[0]}, {"image": {"_type": "Image"}, "objects": objects[1]})
+    with pytest.raises(DataError, match="a JPEG of 101 scans, of which 100 are decoded: save it anew"):
+        open_dataset(str(path))
+
+
 def test_masks_that_are_pictures(tmp_path):
     kind, features, objects = FORMS["masks"]
     grey = np.stack([square().astype(np.uint8) * 255, np.full((HEIGHT, WIDTH), 255, np.uint8)], axis=-1)  # with alpha
