@@ -209,8 +209,9 @@ def _numbered(path, lines):
             continue
         pairs = [(match[2], match[1]) if turned else match.groups() for match in matches]
         labels, names = [int(label) for label, _ in pairs], {name for _, name in pairs}
-        if turned and (form is NUMBER_BEHIND or headless and not head or _never_numbered(path)):
-            _refuse_behind(path, lines[-1][1], labels, names)
+        years = form is NUMBER_LAST and not head and not _counts(labels) and all(m[0].endswith(")") for m in matches)
+        if turned and (form is NUMBER_BEHIND or headless and not head or _never_numbered(path) or years):
+            _refuse_behind(path, lines[-1][1], labels, names, form is NUMBER_LAST)
             continue
         if headless and not head:
             continue
@@ -227,15 +228,21 @@ def _numbered(path, lines):
     return None
 
 
-def _refuse_behind(path, line, labels, names):
+def _counts(labels):
+    """Whether numbers are 0 to n - 1 or 1 to n, in any order: "BMW (2013)" is a name."""
+    return sorted(labels) in (list(range(len(labels))), list(range(1, len(labels) + 1)))
+
+
+def _refuse_behind(path, line, labels, names, marked):
     """Raise DataError if lines may be names and numbers, each name and each number once. line: one of them
 
-    In files that never have numbers they are some only where they leave none out: "pixel 5" is a name there.
+    In files that never have numbers they are some only where they leave none out: "pixel 5" is a name there. Without a
+    mark between (marked: whether there is one) two lines show nothing.
     """
     count = len(labels)
     if count < 2 or len(names) < count or len(set(labels)) < count:
         return
-    if not _never_numbered(path) or (count > 2 and sorted(labels) in (list(range(count)), list(range(1, count + 1)))):
+    if not _never_numbered(path) or ((count > 2 or marked) and _counts(labels)):
         raise DataError(f"{path}: its lines may be names and numbers, or names that end in numbers, such as "
                         f"{line[:40]!r}: write JSON, a list of names or {{number: name}}.")
 

@@ -70,6 +70,9 @@ def test_names_in_a_matlab_cell(tmp_path):
     ("classes.txt", "skin 2\nhair 1\nhat 3\n", "may be names and numbers, or names that end in numbers"),
     ("labels.txt", "skin,2\nhair,1\nhat,0\n", "may be names and numbers, or names that end in numbers"),
     ("names.txt", "skin: 1\nhair: 1\n", "label 1 occurs twice"),
+    ("classes.txt", "skin: 1\nhair: 0\n", "may be names and numbers, or names that end in numbers"),
+    ("labels.txt", "name: id\nskin = 1\nhair = 2\n", "may be names and numbers, or names that end in numbers"),
+    ("names.txt", "Audi (2012)\nBMW (2013)\n", "may be names and numbers, or names that end in numbers"),
     ("names.txt", "background\n1. hat\n2. hair\n", "lines begin with numbers, and others not, such as 'background'"),
     ("names.txt", "2. hat\n1. hair\n", "lines begin with numbers, that do not ascend, such as '2. hat'"),
     ("labels.txt", "1 hat\n2 hair\n3 glove\n", "may be numbers and names, or names that begin with numbers"),
@@ -140,7 +143,8 @@ def test_lists_that_count_from_one_and_names_that_look_like_numbers(tmp_path):
 
 def test_names_that_end_in_numbers_are_names_where_the_numbers_cannot_be_theirs(tmp_path):
     for names in (["size 3", "size 1", "size 2"], ["iphone 12", "iphone 13", "pixel 5"], ["shirt 2", "hat 2"],
-                  ["Type (2)", "Type (1)"], ["size: 2", "size: 1"], ["iphone 12"], ["hat", "pixel 5"]):
+                  ["Type (2)", "Type (1)"], ["size: 2", "size: 1"], ["iphone 12"], ["hat", "pixel 5"],
+                  ["BMW (2013)"], ["Audi (2012)", "BMW (2012)"]):
         (tmp_path / "names.txt").write_text("\n".join(names))
         assert list(read_names(tmp_path / "names.txt").values()) == names
 

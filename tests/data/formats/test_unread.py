@@ -246,8 +246,8 @@ def test_a_folder_of_photos_in_png_is_no_folder_of_label_maps(tmp_path):
 def test_label_studios_brush_masks_are_named(tmp_path):
     for name in ("task-1-annotation-100-by-1-brush-Apfel-0.png", "task-2-annotation-101-by-1-brush-Birne-0.png"):
         Image.fromarray(np.full((4, 5), 255, np.uint8)).save(tmp_path / name)
-    with pytest.raises(DataError, match="2 masks of Label Studio's brush as PNG, which name the task and the class, not "
-                                        "the photo: export JSON, or COCO with images"):
+    with pytest.raises(DataError, match="2 masks of Label Studio's brush as PNG, which name the task and the class, "
+                                        "not the photo: export JSON, or COCO with images"):
         recognise(str(tmp_path))
     with pytest.raises(DataError, match="Label Studio's brush"):
         recognise(str(tmp_path), named=True)
