@@ -74,7 +74,7 @@ class LabelStudioDataset(AnnotatedDataset):
         beside = annotations if os.path.isdir(annotations) else os.path.dirname(annotations)
         folder, rectangles = PhotoFolder(images or beside or "."), Rectangles(self)
         numbers = {text: number for number, text in self.attribute_names.items()}
-        photos = list(self._photos(annotations, [task for task, _ in chosen][:limit], folder))
+        photos = list(self._photos(annotations, chosen[:limit], folder))
         turns = _turns(photos, regions)
         for place, name, header in photos:
             known = self._objects(annotations, name, (*header, turns.get(place, 1)), regions[place], classes, control)
@@ -89,8 +89,9 @@ class LabelStudioDataset(AnnotatedDataset):
         return self
 
     # --- Photos ------------------------------------------------------------------------------------------------------
-    def _photos(self, annotations, tasks, folder):
+    def _photos(self, annotations, chosen, folder):
         """Yield (place among the tasks, name of the file, its header) of the photos that can be used."""
+        tasks = [task for task, _ in chosen]
         for task in tasks:
             if task.photo is None:
                 self.fault(annotations, Fault(task.name, "bad entry", task.trouble))
@@ -98,7 +99,7 @@ class LabelStudioDataset(AnnotatedDataset):
         files, refused = find_photos([path for path in paths if path], folder, uploads=True)
         lacking = [path for path in files if files[path] is None]
         files.update(self.find_alike(folder, lacking, set(files.values())))
-        missing, seen = {}, set()
+        missing, seen = {}, {}
         for place, (task, path) in enumerate(zip(tasks, paths)):
             name = files.get(path)
             if path is not None and (not path or path in refused):
@@ -110,8 +111,9 @@ class LabelStudioDataset(AnnotatedDataset):
                 # Under the photo's own name the fault would stand for the first task, which is sound.
                 message = f"the photo {name} is that of another task too, here a second time"
                 self.fault(annotations, Fault(f"task {task.key}", "duplicate id", message))
+                self.lost_beyond(name, *(_drawn(chosen[which][1].result) for which in (place, seen[name])))
             elif name is not None:
-                seen.add(name)
+                seen[name] = place
                 try:
                     header = photo_header(folder.join(name))
                 except DataError as error:
@@ -203,6 +205,11 @@ class LabelStudioDataset(AnnotatedDataset):
                 rle = turned_segmentation(rle, turn, frame)
             class_id = self.map_source_class_id(f"{FORMAT}.{class_name}")
             yield ObjectAnnotation(number, class_id, rle, attributes=attributes)
+
+
+def _drawn(result):
+    """What the regions of a task have in common with those of another that shows the same, whatever their ids."""
+    return [(entry.get("type"), entry.get("value")) for entry in result if isinstance(entry, dict)]
 
 
 def _turns(photos, regions):

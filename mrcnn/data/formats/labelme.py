@@ -136,7 +136,8 @@ class LabelmeDataset(AnnotatedDataset):
             return self.fault(path, Fault(name, "unreadable", _reason(error, folder.join(name) if there else path)))
         if name in found:
             message = f"the photo {name} is that of another file too"
-            return self.fault(path, Fault(os.path.basename(path), "duplicate id", message))
+            self.fault(path, Fault(os.path.basename(path), "duplicate id", message))
+            return self.lost_beyond(name, *(map(_drawn, one["shapes"]) for one in (content, _read(found[name][0]))))
         if isinstance(content.get("flags"), dict) and any(content["flags"].values()):
             self.note("photo", "with flags of the photo as a whole: these are left out", name)
         shapes = content["shapes"]
@@ -296,6 +297,11 @@ def _is_labelme(path):
     with open(path, "rb") as file:
         text = as_utf8(file.read())
     return b'"shapes"' in text and (b'"imagePath"' in text or b'"imageData"' in text)
+
+
+def _drawn(shape):
+    """What two shapes of one object have in common."""
+    return (shape.get("label"), shape.get("points"), shape.get("mask")) if isinstance(shape, dict) else shape
 
 
 def _read(path):

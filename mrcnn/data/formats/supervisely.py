@@ -108,7 +108,7 @@ class SuperviselyDataset(AnnotatedDataset):
 
     def _photos(self, annotations, contents, folder, root):
         """Yield (content of the annotations, name of the photo, its header) of what can be used."""
-        names, taken, missing = {}, set(), []
+        names, taken, missing = {}, {}, []
         for path, _ in contents:
             name = _photo_name(path, root)
             names[path] = folder.find(name) or folder.find_stem(name) or _found(folder, os.path.basename(name))
@@ -122,8 +122,9 @@ class SuperviselyDataset(AnnotatedDataset):
             elif name in taken:
                 message = f"the photo {name} is that of another file too"
                 self.fault(annotations, Fault(os.path.relpath(path, root), "duplicate id", message))
+                self.lost_beyond(name, *(map(_drawn, one["objects"]) for one in (content, taken[name])))
             else:
-                taken.add(name)
+                taken[name] = content
                 try:
                     yield content, name, photo_header(folder.join(name))
                 except DataError as error:
@@ -181,6 +182,12 @@ class SuperviselyDataset(AnnotatedDataset):
 
 
 # --- Files -----------------------------------------------------------------------------------------------------------
+
+
+def _drawn(entry):
+    """What two entries of one object have in common, whatever their ids and dates."""
+    keys = ("classTitle", "geometryType", "points", "bitmap")
+    return [entry.get(key) for key in keys] if isinstance(entry, dict) else entry
 
 
 def _annotation_files(path, deepest=math.inf):

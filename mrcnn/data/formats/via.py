@@ -14,7 +14,7 @@ import numpy as np
 
 from mrcnn.data import run_lengths
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
-from mrcnn.data.faults import AT_FAULT, Loss, ObjectError
+from mrcnn.data.faults import ObjectError
 from mrcnn.data.formats import via_files
 from mrcnn.data.formats.boxes import Rectangles
 from mrcnn.data.formats.names_files import read_names
@@ -106,9 +106,7 @@ class ViaDataset(AnnotatedDataset):
                 # Under the photo's own name the fault would stand for the first entry, which is sound.
                 message = f"the photo {name} is listed twice, here a second time"
                 self.fault(annotations, Fault(f"entry {position}", "duplicate id", message))
-                kept = _region_list(seen[name])
-                more = [region for region in _region_list(entry["regions"]) if region not in kept]
-                self.lost += [Loss(name, AT_FAULT, len(more))] if more else []
+                self.lost_beyond(name, _region_list(entry["regions"]), _region_list(seen[name]))
                 continue
             seen[name] = entry["regions"]
             if not isinstance(entry["regions"], (dict, list)):
@@ -118,7 +116,9 @@ class ViaDataset(AnnotatedDataset):
                 photos.append((name, folder.join(name), photo_header(folder.join(name)), entry["regions"]))
             except DataError as error:
                 self.fault(annotations, Fault(name, "unreadable", str(error).rstrip(".")))
-        self.missing_photos(annotations, folder.path, missing, len(entries))
+        drawn = {files.get(entry["filename"]) or entry["filename"]: _region_list(entry["regions"])
+                 for entry in reversed(entries) if "trouble" not in entry}
+        self.missing_photos(annotations, folder.path, missing, len(entries), objects=drawn.get)
         return photos
 
     def _regions(self, annotations, photo, size, regions, attribute, classes):
