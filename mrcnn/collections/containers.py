@@ -79,7 +79,7 @@ def members(place: storage.Place) -> tuple[dict[str, tuple[int, int]], list[str]
     Raises:
         DataError: it cannot be read, or is compressed.
     """
-    entries, again, told, start = {}, [], [], 0
+    entries, plain, again, told, start = {}, {}, [], [], 0
     try:
         with storage.opened(place) as file:
             while start is not None:
@@ -90,21 +90,32 @@ def members(place: storage.Place) -> tuple[dict[str, tuple[int, int]], list[str]
                     told.append(f"what is behind byte {start:,} is no tar, and not looked at: pack the photos anew")
                     break
                 for member in found:
+                    name = posixpath.normpath(member.name)
+                    if member.islnk() and name in plain and _target(member) == name:
+                        continue  # what tar writes for a file that it is given twice: the file is there already
                     if member.isreg() or member.islnk() or member.issym():
                         again += [member.name] if member.name in entries else []
-                        entries[member.name] = ((member.offset_data, member.size) if member.isreg() else
-                                                _target(member))
+                        entries[member.name] = plain[name] = _entry(member, plain)
                 start = _filled(file, end)
     except (OSError, tarfile.TarError) as error:
         raise DataError(f"{place.shown}: no tar file that can be read ({error}): give it uncompressed and whole."
                         ) from error
-    files, lost = _followed(entries)
+    files, lost = _followed(entries, plain)
     for names, text in ((again, "files come again under their names, and the last of each counts: name each once"),
                         (lost, "links lead to no file in it and are left out: pack them by tar --dereference")):
         names = [name for name in names if not storage.is_hidden(name)]
         if names:
             told.append(f"{len(names)} {text}: {shown(names)}")
     return files, told
+
+
+def _entry(member, before):
+    """(first byte, number of bytes) of a file, or the name that a link leads to. A hard link is the file, or the link,
+    that is before it under that name: another one may come behind it."""
+    if member.isreg():
+        return member.offset_data, member.size
+    target = _target(member)
+    return before.get(target, target) if member.islnk() else target
 
 
 def _target(link):
@@ -124,9 +135,8 @@ def _filled(file, end):
     return None
 
 
-def _followed(entries):
-    """({name: (first byte, number of bytes)}, names of links that lead to no file)."""
-    plain = {posixpath.normpath(name): entry for name, entry in entries.items()}
+def _followed(entries, plain):
+    """({name: (first byte, number of bytes)}, names of links that lead to no file); `plain` has normal names."""
     files, lost = {}, []
     for name, entry in entries.items():
         for _ in range(LINKS):

@@ -147,6 +147,21 @@ def test_links_in_tar_files_are_the_photos_that_they_lead_to(tmp_path, recwarn):
                             "gone.jpg, x/none.jpg, round.jpg.")
 
 
+def test_a_hard_link_in_a_tar_is_the_file_before_it(tmp_path, recwarn):
+    """A file that tar is given twice is a link to itself there; one that was added anew is none of the former's."""
+    with tarfile.open(tmp_path / "t.tar", "w") as archive:
+        for name, link, data in (("a.jpg", "", b"one"), ("a.jpg", "a.jpg", b""), ("./a.jpg", "a.jpg", b""),
+                                 ("b.jpg", "a.jpg", b""), ("a.jpg", "", b"two"), ("c.jpg", "./a.jpg", b"")):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname, member.size = tarfile.LNKTYPE if link else tarfile.REGTYPE, link, len(data)
+            archive.addfile(member, io.BytesIO(data))
+    root, names = list_collection([str(tmp_path / "t.tar")])
+    assert {name: read_bytes(root, name) for name in names} == {"t.tar/a.jpg": b"two", "t.tar/b.jpg": b"one",
+                                                                "t.tar/c.jpg": b"two"}
+    message, = (str(one.message) for one in recwarn)
+    assert message.endswith("1 files come again under their names, and the last of each counts: name each once: a.jpg.")
+
+
 def test_tar_files_that_were_put_together(tmp_path):
     write_tar(tmp_path / "a.tar", {"1.jpg": b"one", "2.jpg": b"two"})
     write_tar(tmp_path / "b.tar", {"2.jpg": b"zwei", "3.jpg": b"three"})
