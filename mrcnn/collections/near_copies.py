@@ -18,7 +18,8 @@ FEW = 20_000  # photos up to which every two are compared, within DISTANCE bits
 BITS = 3  # of more photos, hashes within these are found
 BANDS = 5  # of bits; two hashes that differ in BITS agree in two of them
 MANY = 10  # a tenth of all is looked at one by one
-FAR = 2000  # neighbours in the order of a band that are looked at
+FAR = 2000  # neighbours in the order of a band that are looked at, and photos of one's hash where LOOKS are used up
+LOOKS = 10 ** 9  # pairs of photos that are looked at: half a minute
 BLOCK = 1 << 16  # thumbnails that are compared at once
 BY_GREY = ("keep no thumbnails, as earlier versions wrote none: near-copies among them are known by grey values alone, "
            "so that one garment in several colours may be taken for one picture; label the photos anew in a new folder")
@@ -78,7 +79,8 @@ def copy_leaders(hashes: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, int
     """Group photos that show the same picture: each is near the first one of its group, not only near another.
 
     Up to FEW photos all are compared, within DISTANCE bits. Of more, those within BITS are found, by bands of bits
-    that they share; where more than FAR others share two bands with a photo, not all of these are looked at.
+    that they share. Not all others are looked at where more than FAR hashes share two bands with one, nor where LOOKS
+    are used up, as by a hundred thousand pictures of one hash in different colours.
 
     Args:
         hashes: uint64 [M].
@@ -102,38 +104,66 @@ def copy_leaders(hashes: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, int
 
 
 def _leaders_of_many(hashes, cells):
-    places = np.arange(len(hashes))
-    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    heads = first[inverse]  # the first photo of this hash; most copies are like it and need no search
-    follow = (heads != places) & _like_pairs(cells, places, heads)
-    few = np.flatnonzero(~follow)
-    leaders = places.copy()
-    of_few, crowded = _greedy(hashes[few], cells[few])
-    leaders[few] = few[of_few]
-    follow = np.flatnonzero(follow)
-    above = leaders[heads[follow]]
-    leaders[follow] = np.where(_like_pairs(cells, follow, above), above, follow)
-    return leaders, crowded
+    """(leaders, number of photos of which not all others were looked at)."""
+    unique, first, inverse, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
+    near, ends, passed = _near_hashes(unique)
+    crowded = passed[inverse]
+    # Where no other hash is near, those like its first photo are its copies; mostly these are all, and need no search.
+    leaders, heads, alone = np.arange(len(hashes)), first[inverse], (np.diff(ends) == 1)[inverse]
+    follow = np.flatnonzero(alone & (heads != leaders))
+    follow = follow[_like_pairs(cells, follow, heads[follow])]
+    leaders[follow] = heads[follow]
+    settled = np.bincount(inverse[follow], minlength=len(unique)) == counts - 1
+    members, starts = np.argsort(inverse, kind="stable"), np.concatenate([[0], np.cumsum(counts)])
+    means, left = _means(cells), LOOKS
+    for place in np.flatnonzero(~(alone & settled[inverse])).tolist():
+        if leaders[place] != place:
+            continue
+        own = inverse[place]
+        others = near[ends[own]:ends[own + 1]]
+        begin, sizes = starts[others], counts[others]
+        total = int(sizes.sum())
+        if total > max(left, FAR):
+            after = starts[own] + np.searchsorted(members[starts[own]:starts[own + 1]], place) + 1
+            later, crowded[place] = members[after:min(after + FAR, starts[own + 1])], True
+        else:
+            later, left = members[np.repeat(begin + sizes - np.cumsum(sizes), sizes) + np.arange(total)], left - total
+        later = later[(later > place) & (leaders[later] == later)]
+        # What differs more in its mean differs more in a cell; NaN, of no thumbnail, does not.
+        later = later[~(((means[later] - means[place]) ** 2).sum(axis=1) > (UNLIKE + 0.01) ** 2)]
+        leaders[later[_like(cells[later], cells[place])]] = place
+    return leaders, int(np.count_nonzero(crowded))
 
 
-def _greedy(hashes, cells):
-    """(leaders, number of photos of which not all others were looked at) by pairs that share two bands of bits."""
+def _means(cells):
+    """The mean colours of thumbnails in units, float32 [N, 3]; NaN where there is none."""
+    means = cells.mean(axis=1, dtype=np.float32) * UNITS
+    means[~cells.any(axis=(1, 2))] = np.nan
+    return means
+
+
+def _near_hashes(hashes):
+    """The hashes within BITS of each of some that all differ, itself among them, by the bands of bits that they share.
+
+    Returns:
+        (their positions, those of all hashes one behind the other; where those of each begin, and the end; whether
+        not all others were looked at).
+    """
     borders = [64 * band // BANDS for band in range(BANDS + 1)]
     masks = [((1 << end) - 1) ^ ((1 << start) - 1) for start, end in itertools.pairwise(borders)]
-    pairs, crowded = [], 0
+    itself, passed = np.arange(len(hashes)), np.zeros(len(hashes), bool)
+    pairs = [itself * len(hashes) + itself]
     for one, other in itertools.combinations(masks, BANDS - BITS):
-        first, second, more = _near_pairs(hashes, cells, np.uint64(one | other))
-        pairs.append(np.minimum(first, second) * len(hashes) + np.maximum(first, second))
-        crowded = max(crowded, more)
-    leaders = list(range(len(hashes)))
-    for first, second in zip(*(part.tolist() for part in np.divmod(np.unique(np.concatenate(pairs)), len(hashes)))):
-        if leaders[first] == first and leaders[second] == second:
-            leaders[second] = first
-    return np.array(leaders, int), crowded
+        first, second, more = _near_pairs(hashes, np.uint64(one | other))
+        pairs += [first * len(hashes) + second, second * len(hashes) + first]
+        passed[more] = True
+    first, second = np.divmod(np.unique(np.concatenate(pairs)), len(hashes))
+    return second, np.searchsorted(first, np.arange(len(hashes) + 1)), passed
 
 
-def _near_pairs(hashes, cells, mask):
-    """(positions, positions) of copies within BITS whose hashes agree in a mask; how many photos have more than FAR."""
+def _near_pairs(hashes, mask):
+    """(positions, positions) of hashes within BITS that agree in a mask; positions of those of which more than FAR do.
+    """
     key = hashes & mask
     order = np.argsort(key, kind="stable")
     key, ordered = key[order], hashes[order]
@@ -151,8 +181,6 @@ def _near_pairs(hashes, cells, mask):
             near = active[np.bitwise_count(ordered[active] ^ ordered[active + step]) <= BITS]
             if not len(active):
                 break
-        first, second = order[near], order[near + step]
-        like = _like_pairs(cells, first, second)
-        firsts.append(first[like])
-        seconds.append(second[like])
-    return np.concatenate(firsts), np.concatenate(seconds), int(np.count_nonzero(key[:-FAR - 1] == key[FAR + 1:]))
+        firsts.append(order[near])
+        seconds.append(order[near + step])
+    return np.concatenate(firsts), np.concatenate(seconds), order[np.flatnonzero(key[:-FAR - 1] == key[FAR + 1:])]

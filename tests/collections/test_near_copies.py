@@ -94,3 +94,46 @@ def test_how_many_photos_were_not_held_against_all_others_is_told(monkeypatch):
     monkeypatch.setattr(near_copies, "FEW", 0)
     monkeypatch.setattr(near_copies, "FAR", 5)
     assert by_hash(np.arange(16, dtype=np.uint64) << np.uint64(60))[2] == 16 - 6
+
+
+def crowd(count):
+    """(hashes, cells) of pictures with one cut and a few bits at the border, in any colours; some of them copies."""
+    rng = np.random.default_rng(1)
+    bits = rng.integers(0, 2, (count, 8), dtype=np.uint64) << np.arange(3, 51, 6, dtype=np.uint64)
+    cells = np.tile(np.array([255, 128, 128], np.uint8), (count, 16, 1))
+    cells[:, 5:11] = rng.integers(40, 215, (count, 1, 3)) // 8 * 8
+    cells[::50] = 0  # no thumbnails
+    hashes, copies = np.bitwise_or.reduce(bits, axis=1), rng.integers(0, count, count)
+    return np.concatenate([hashes, hashes[copies]]), np.concatenate([cells, cells[copies]])
+
+
+def test_a_crowd_of_like_hashes_has_the_groups_that_comparing_all_gives(monkeypatch):
+    """Thumbnails are compared once for two photos at most, and only those that are alike in the whole."""
+    hashes, cells = crowd(1000)
+    monkeypatch.setattr(near_copies, "DISTANCE", near_copies.BITS)
+    expected = near_copies.copy_leaders(hashes, cells)[0]
+    assert 300 < len(np.unique(expected)) < 1000
+    monkeypatch.setattr(near_copies, "FEW", 0)
+    compared, real = [], near_copies._like
+    monkeypatch.setattr(near_copies, "_like", lambda cells, others: compared.append(len(cells)) or real(cells, others))
+    leaders, _, crowded = near_copies.copy_leaders(hashes, cells)
+    np.testing.assert_array_equal(leaders, expected)
+    assert crowded == 0 and sum(compared) < len(hashes) ** 2 // 20
+
+
+def test_copies_that_are_like_another_picture_than_their_hash_s_first_are_one(monkeypatch):
+    """A is like B and B like C, but not A like C: A takes B, and all of C are one picture."""
+    a, b = 0b1000, 0b1001
+    cells = np.full((5, 16, 3), 128, np.uint8)
+    cells[:, :, 0] = np.array([100, 140, 180, 180, 180])[:, None]
+    monkeypatch.setattr(near_copies, "FEW", 0)
+    assert near_copies.copy_leaders(np.array([a, b, b, b, b]), cells)[0].tolist() == [0, 0, 2, 2, 2]
+
+
+def test_looks_that_are_used_up_are_told(monkeypatch):
+    for name, value in {"FEW": 0, "FAR": 2, "LOOKS": 16}.items():
+        monkeypatch.setattr(near_copies, name, value)
+    cells = np.zeros((8, 16, 3), np.uint8)
+    cells[:, :, 1] = np.array([10, 50, 90, 130, 170, 210, 50, 210])[:, None]
+    leaders, _, crowded = near_copies.copy_leaders(np.zeros(8, int), cells)
+    assert (leaders.tolist(), crowded) == ([0, 1, 2, 3, 4, 5, 1, 5], 4)
