@@ -113,7 +113,7 @@ async def _infer(request, service):
     if asked.get("id") is not None:
         head["id"] = asked["id"]
     del asked  # it may be many times as large in memory as the body
-    with service.holding(1):
+    async with turn.holding(1):
         photo = await turn.done(_photo, inputs, service)
         del inputs
         [found] = await turn.found(key, [photo])

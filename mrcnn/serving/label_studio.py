@@ -162,7 +162,7 @@ async def _predictions(request, reading, tasks, mapping, alone):
 async def _found(request, reading, tasks):
     """For each task what the network tells of its photo, or the Refused that tells why there is none."""
     service, files = reading.service, await reading.files(request, tasks)
-    with service.holding(sum(not isinstance(file, Refused) for file in files)):
+    async with service.holding(request, sum(not isinstance(file, Refused) for file in files)):
         photos = await reading.photos(request, files)
         sound = [place for place, photo in enumerate(photos) if not isinstance(photo, Refused)]
         found = await service.found(request, (DETECT, None), [photos[place] for place in sound]) if sound else []

@@ -12,7 +12,8 @@ class Limits:
     """The numbers that bound what requests cost.
 
     Args:
-        queue: photos that wait for the network at most, and requests in hand at most.
+        queue: photos of all requests together that are decoded and not yet answered at most; requests wait for places
+            among them, and so many may be in hand.
         batch_size: photos that go through the network together at most.
         wait: seconds that a photo waits for others to go with it.
         timeout: seconds until the head of a request has to be there, again until all of it has to be read,
@@ -37,11 +38,6 @@ class Limits:
     def photos_taken(self) -> int:
         """Photos that a request may have: those of one wait together, so the queue has to hold them."""
         return min(self.photos, self.queue)
-
-    @property
-    def photos_held(self) -> int:
-        """Photos of all requests that are decoded at once: those that wait, and those that the network looks at."""
-        return self.queue + self.batch_size
 
     def __post_init__(self):
         for name in ("queue", "batch_size", "timeout", "upload", "pixels", "photos"):

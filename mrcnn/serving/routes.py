@@ -56,7 +56,7 @@ def own_routes(service: Service) -> APIRouter:
 async def _found(request: Request, service: Service, key: tuple) -> tuple[Turn, list, list]:
     """(the Turn, {"name", "height", "width"} of each photo, what the network tells of it). The photos are let go of."""
     turn, files = await files_of(request, service)
-    with service.holding(len(files)):
+    async with turn.holding(len(files)):
         photos = await turn.decoded(files)
         seen = [{"name": name, "height": photo.shape[0], "width": photo.shape[1]}
                 for (name, _), photo in zip(files, photos)]

@@ -1,12 +1,13 @@
 """What all routes share: the queue in front of the model, the limits, threads for the work around it, and metrics."""
 
 import asyncio
+import collections
 import concurrent.futures
 import contextlib
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import numpy as np
 
@@ -34,6 +35,7 @@ class Service:
         self.served, self.limits, self.matte = served, limits, matte
         self.ready, self.in_hand, self.state = False, 0, "the network is being warmed up"
         self.held = 0  # photos that are decoded, or are about to be
+        self._line = collections.deque()  # (number of photos, future that is done when they have their places)
         self.metrics = Metrics(lambda: len(self.queue), lambda: self.ready)
         self.queue = BatchQueue(served.run, limits, self.metrics.batch)
         self._workers = self._answerers = self._fetchers = None
@@ -71,24 +73,40 @@ class Service:
             return
         self.ready, self.state = True, "ready"
 
-    @contextlib.contextmanager
-    def holding(self, count: int) -> Iterator[None]:
-        """Take places for photos before they are decoded, until the network has seen them.
+    @contextlib.asynccontextmanager
+    async def holding(self, request: object, count: int, until: float | None = None) -> AsyncIterator[None]:
+        """Wait for places for photos before they are decoded, first come first served; they are kept until the network
+        has seen the photos. There are --queue of them, which bounds the requests that wait, too.
 
         Args:
-            count: of photos.
+            request: of Starlette, whose body has been read.
+            count: of photos, no more than --queue.
+            until: `time.monotonic()` at which it is late; None: --timeout from now on.
 
         Raises:
-            Refused: 503, so many are not free.
+            Refused: 503, so many are not free in time.
+            Gone: the client has hung up.
         """
-        most = self.limits.photos_held
-        if self.held + count > most:
-            raise busy(f"{self.held} photos are in hand already, {most} may: ask again in a moment.")
-        self.held += count
+        place = asyncio.get_running_loop().create_future()
+        self._line.append((count, place))
+        self._let_in()
+        left = self.limits.timeout if until is None else until - time.monotonic()
         try:
+            if not place.done():
+                await self.in_time(request, [place], left, self.late())
             yield
         finally:
-            self.held -= count
+            place.cancel()  # nothing if it was let in
+            self.held -= 0 if place.cancelled() else count
+            self._let_in()
+
+    def _let_in(self):
+        """Give places to those who wait for them, in their order; who has given up is passed over."""
+        while self._line and (self._line[0][1].done() or self.held + self._line[0][0] <= self.limits.queue):
+            count, place = self._line.popleft()
+            if not place.done():
+                self.held += count
+                place.set_result(None)
 
     def in_thread(self, function: Callable, *arguments: object) -> asyncio.Future:
         """Call a function that takes time, as one that decodes, in one of a few threads.

@@ -1,6 +1,7 @@
 """A request whose body is here: the work for it, which has --timeout seconds in all, and ends when the client hangs up.
 """
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -31,6 +32,10 @@ class Turn:
     async def answered(self, function: Callable, *arguments: object) -> object:
         """What a function gives that makes an answer."""
         return (await self._all([self.service.answering(function, *arguments)]))[0]
+
+    def holding(self, count: int) -> contextlib.AbstractAsyncContextManager:
+        """`Service.holding` of some photos, in the time of this request."""
+        return self.service.holding(self.request, count, self.until)
 
     async def decoded(self, files: Sequence[tuple[str, bytes]]) -> list[np.ndarray]:
         """The photos uint8 [H, W, 3] of files, (name, bytes) each."""

@@ -51,24 +51,48 @@ def slow(monkeypatch):
         one.free.set()
 
 
-def test_photos_in_hand_are_bounded_before_they_are_decoded(slow):
+def test_photos_in_hand_are_bounded_before_they_are_decoded_and_more_wait_for_their_turn(slow):
     decode = slow("turns.decode_photo")
     decode.free.set()
-    model, limits = Stub(), Limits(queue=2, batch_size=1, photos=2, wait=0)
-    assert limits.photos_held == 3
-    with client_of(model, limits) as client, concurrent.futures.ThreadPoolExecutor(1) as threads:
+    model, limits = Stub(), Limits(queue=3, batch_size=1, photos=2, wait=0)
+    with client_of(model, limits) as client, concurrent.futures.ThreadPoolExecutor(3) as threads:
         service = client.app.state.service
         model.free.clear()
-        first = threads.submit(client.post, "/detect", files=FORM)
+        asked = [threads.submit(client.post, "/detect", files=FORM)]
         wait_until(lambda: decode.calls == 2 and service.held == 2)
-        refused = client.post("/detect", files=FORM)
-        assert refused.status_code == 503 and refused.headers["retry-after"] == "1"
-        assert refused.json()["error"] == "2 photos are in hand already, 3 may: ask again in a moment."
-        assert decode.calls == 2
+        asked.append(threads.submit(client.post, "/detect", files=FORM))
+        wait_until(lambda: len(service._line) == 1)
+        asked.append(threads.submit(client.post, "/detect", files=FORM[:1]))  # has room, and is behind the former
+        wait_until(lambda: len(service._line) == 2)
+        assert decode.calls == 2 and service.held == 2
         model.free.set()
-        assert first.result(20).status_code == 200 and service.held == 0
+        assert [one.result(20).status_code for one in asked] == [200] * 3 and decode.calls == 5
+        assert service.held == len(service._line) == 0
         broken = client.post("/detect", content=b"x", headers=IMAGE)
         assert broken.status_code == 415 and service.held == 0
+
+
+def test_who_waits_for_a_place_and_gives_up_leaves_the_line():
+    model, limits, body = Stub(), Limits(queue=3, batch_size=1, photos=3, wait=0, timeout=1), png(photo())
+    head = f"POST /detect HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(body)}\r\n\r\n"
+    with listening(model, limits) as (app, address):
+        service = app.state.service
+        wait_until(lambda: service.ready)
+        service.held = 3  # as of others
+        with socket.create_connection(address) as gone:
+            gone.sendall(head.encode() + body)
+            wait_until(lambda: len(service._line) == 1)
+        wait_until(lambda: service.in_hand == 0)
+        late = http.client.HTTPConnection(*address, timeout=20)
+        late.request("POST", "/detect", body, IMAGE)
+        answer = late.getresponse()
+        assert answer.status == 503 and b"No answer after 1 seconds: ask again later" in answer.read()
+        wait_until(lambda: service.in_hand == 0)
+        assert service.held == 3 and not service._line
+        service.held = 0
+        late.request("POST", "/detect", body, IMAGE)
+        assert late.getresponse().status == 200
+    assert service.held == 0
 
 
 @pytest.mark.parametrize("path, body, answer", [
