@@ -162,6 +162,11 @@ def _from_json(one, shape):
 
 def _numbers(data, name):
     """The array of numbers of a list, nested or not."""
+    inner, levels = data, 0
+    while isinstance(inner, list) and inner:
+        inner, levels = inner[0], levels + 1
+    if levels > MOST_SIDES:
+        raise Refused(400, f"{name}: data is nested {levels} deep: send it flat, or nested as its shape.")
     with contextlib.suppress(ValueError, OverflowError):
         kinds = set(map(type, np.asarray(data, object).flat))  # first: an array of texts is as wide as the longest
         if kinds and kinds <= {int, float} and (values := np.asarray(data)).dtype.kind in "iuf":

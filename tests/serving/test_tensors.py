@@ -94,6 +94,14 @@ def test_nested_numbers_of_another_shape_are_not_made_into_it():
             read(data)
 
 
+@pytest.mark.parametrize("levels", [9, 33, 70])
+def test_numbers_nested_deeper_than_a_shape_can_be_are_refused(levels):
+    data = "[" * levels + "1" + "]" * levels
+    body = f'{{"inputs": [{{"name": "x", "shape": [1], "datatype": "UINT8", "data": {data}}}]}}'.encode()
+    with pytest.raises(Refused, match=f"^x: data is nested {levels} deep: send it flat, or nested as its shape.$"):
+        read_request(body, None)
+
+
 def test_texts_among_numbers_take_no_memory_for_the_longest():
     body = json.dumps({"inputs": [{"name": "x", "shape": [1001], "datatype": "UINT8",
                                    "data": ["a" * 100_000, *["b"] * 1000]}]}).encode()
