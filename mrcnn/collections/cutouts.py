@@ -9,12 +9,13 @@ from collections.abc import Callable
 import numpy as np
 
 from mrcnn.collections.reading import Collection
+from mrcnn.collections.rows import INTERNAL
 from mrcnn.collections.shards import read_photo
 from mrcnn.data import run_lengths
 from mrcnn.errors import DataError
 from mrcnn.files import whole_file
 
-LEFT_OUT = ("rle", "error", "hash")  # columns that a cut-out does not have
+LEFT_OUT = ("rle", "error", *INTERNAL)  # columns that a cut-out does not have
 
 
 def write_cutouts(collection: Collection, folder: str, below: float | None = None,

@@ -18,6 +18,7 @@ COLUMNS = {
     "x1": "float", "y2": "float", "x2": "float", "rle": "string", "area": "int64", "colours": "colours",
     "attributes": "attributes", "person": "int32",
 }
+INTERNAL = ("hash", "thumbnail")  # columns by which near-duplicates are known, of no use to others
 EMBEDDING = "embedding"  # a further column, of collections that were asked for it
 
 

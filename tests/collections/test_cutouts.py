@@ -36,6 +36,7 @@ def test_cut_outs_are_of_their_objects(tmp_path):
     assert counts == {"objects": len(rows), "files": 3, "kept": 0, "maskless": 0, "changed": 0}
     for row, sample in zip(rows, samples_of(tmp_path / "cut").values(), strict=True):
         told = json.loads(sample["json"])
+        assert not {"hash", "thumbnail", "rle"} & set(told)
         assert (told["photo"], told["object"], told["class"]) == (row["photo"], row["object"], row["class"])
         pixels = np.asarray(Image.open(io.BytesIO(sample["png"])))
         assert (pixels[..., 3] == 255).sum() == row["area"]
