@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KEY, STUDIO, STUDIO_KEY = "MRCNN_API_KEY", "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"
 BATCH_SIZE = 4
 LIMITS = {  # {option: (metavar, what it says, unit of the option, name in Limits)}, defaults are those of Limits
-    "--queue": ("N", "photos decoded at once, others wait for their turn; of more requests in hand one gets 503 "
+    "--queue": ("N", "photos decoded at once, others wait for their turn; and requests in hand, one more gets 503 "
                 "(default 64)", 1, "queue"),
     "--wait": ("MS", "milliseconds that a photo waits for others to go through the network with it (default 5)", 1e-3,
                "wait"),

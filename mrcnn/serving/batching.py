@@ -79,12 +79,18 @@ class BatchQueue:
             if not self._open:
                 raise busy("The server is ending: ask again in a moment.")
             if len(self._waiting) + len(jobs) > self.limits.queue:
-                self._waiting = deque(job for job in self._waiting if not job.future.cancelled())
-            if len(self._waiting) + len(jobs) > self.limits.queue:
                 raise busy(f"{len(self._waiting)} photos wait already, {self.limits.queue} may: ask again in a moment.")
             self._waiting.extend(jobs)
             self._changed.notify_all()
+        for job in jobs:
+            job.future.add_done_callback(self._let_go)
         return [job.future for job in jobs]
+
+    def _let_go(self, future):
+        """Take the photo of a cancelled future out of those that wait: it may be long until its turn."""
+        if future.cancelled():
+            with self._changed:
+                self._waiting = deque(job for job in self._waiting if job.future is not future)
 
     def close(self) -> None:
         """Take no more photos, and return when those that wait are answered."""
@@ -110,13 +116,12 @@ class BatchQueue:
                     self._changed.wait()
                 if not self._waiting:
                     return []
-                first = self._waiting[0]
-                until = first.since + self.limits.wait
-                while self._open and self._like(first.key) < self.limits.batch_size:
+                key, until = self._waiting[0].key, self._waiting[0].since + self.limits.wait
+                while self._open and self._like(key) < self.limits.batch_size:
                     left = until - time.monotonic()
                     if left <= 0 or not self._changed.wait(left):
                         break
-                batch = self._taken(first.key)
+                batch = self._taken(key)
             return batch
 
     def _like(self, key):

@@ -20,7 +20,7 @@ from mrcnn.serving.refusals import Refused, refuse_repeated, refuse_unknown
 from mrcnn.serving.served import DETECT, LABEL
 from mrcnn.serving.service import Service
 from mrcnn.serving.tensors import parameters_of
-from mrcnn.serving.turns import Turn
+from mrcnn.serving.turns import Turn, body_of
 
 IMAGE = "image"
 INPUT = {"name": IMAGE, "datatype": "UINT8", "shape": [-1, -1, 3]}
@@ -101,7 +101,7 @@ def inference_routes(service: Service) -> APIRouter:
 async def _infer(request, service):
     """What the model finds in the photo of a request."""
     served = service.served
-    body, length = await request.body(), request.headers.get(tensors.HEADER)
+    body, length = await body_of(request), request.headers.get(tensors.HEADER)
     turn = Turn(service, request)
     asked, inputs = await turn.done(tensors.read_request, body, length)
     _refuse_unknown(asked, request.query_params, served.finds_objects)
@@ -112,7 +112,7 @@ async def _infer(request, service):
     head = {"model_name": served.name, "model_version": served.version}
     if asked.get("id") is not None:
         head["id"] = asked["id"]
-    del asked  # it may be many times as large in memory as the body
+    del asked, body  # the former may be many times as large in memory as the body
     async with turn.holding(1):
         photo = await turn.done(_photo, inputs, service)
         del inputs

@@ -188,8 +188,11 @@ class _Reading:
         return await self._in_time(request, [self._file(task, until) for task in tasks])
 
     async def photos(self, request, files):
-        """For each of `files` the photo uint8 [H, W, 3], or the Refused."""
-        return await self._in_time(request, [self._photo(file) for file in files])
+        """For each of `files` the photo uint8 [H, W, 3], or the Refused. The list is emptied: each file is let go of
+        when it is decoded."""
+        work = [self._photo(file) for file in files]
+        files.clear()
+        return await self._in_time(request, work)
 
     async def _in_time(self, request, work):
         began = time.monotonic()
@@ -206,7 +209,9 @@ class _Reading:
         if isinstance(file, Refused):
             raise file
         name, data = file
-        return await self.service.in_thread(decode_photo, data, name, self.service.limits, self.service.matte)
+        decoding = self.service.in_thread(decode_photo, data, name, self.service.limits, self.service.matte)
+        del file, data
+        return await decoding
 
     async def _file(self, task, until):
         if self.key not in task["data"]:

@@ -57,9 +57,10 @@ async def _found(request: Request, service: Service, key: tuple) -> tuple[Turn, 
     """(the Turn, {"name", "height", "width"} of each photo, what the network tells of it). The photos are let go of."""
     turn, files = await files_of(request, service)
     async with turn.holding(len(files)):
+        names = [name for name, _ in files]
         photos = await turn.decoded(files)
         seen = [{"name": name, "height": photo.shape[0], "width": photo.shape[1]}
-                for (name, _), photo in zip(files, photos)]
+                for name, photo in zip(names, photos)]
         return turn, seen, await turn.found(key, photos)
 
 

@@ -37,11 +37,13 @@ class Turn:
         """`Service.holding` of some photos, in the time of this request."""
         return self.service.holding(self.request, count, self.until)
 
-    async def decoded(self, files: Sequence[tuple[str, bytes]]) -> list[np.ndarray]:
-        """The photos uint8 [H, W, 3] of files, (name, bytes) each."""
+    async def decoded(self, files: list[tuple[str, bytes]]) -> list[np.ndarray]:
+        """The photos uint8 [H, W, 3] of files, (name, bytes) each, of which the list is emptied: each is let go of when
+        it is decoded."""
         service = self.service
-        return await self._all([service.in_thread(decode_photo, data, name, service.limits, service.matte)
-                                for name, data in files])
+        work = [service.in_thread(decode_photo, data, name, service.limits, service.matte) for name, data in files]
+        files.clear()
+        return await self._all(work)
 
     async def found(self, key: tuple, photos: Sequence[np.ndarray]) -> list:
         """What the network tells of photos, as `Service.found`; a fault in one photo is one of the request."""
@@ -50,6 +52,15 @@ class Turn:
     async def _all(self, work: Sequence[Awaitable]) -> list:
         left = self.until - time.monotonic()
         return _sound(await self.service.in_time(self.request, work, left, self.service.late()))
+
+
+async def body_of(request: object) -> bytes:
+    """All of a request's body, once: unlike Starlette's `body()` it is not kept as long as the request.
+
+    Args:
+        request: of Starlette, whose body has not been read.
+    """
+    return b"".join([part async for part in request.stream()])
 
 
 def _sound(results):

@@ -7,7 +7,7 @@ from mrcnn.serving.json_bodies import json_of
 from mrcnn.serving.photos import decode_base64
 from mrcnn.serving.refusals import Refused, refuse_unknown
 from mrcnn.serving.service import Service
-from mrcnn.serving.turns import Turn
+from mrcnn.serving.turns import Turn, body_of
 
 MOST_PARTS = 1000  # of a form; how many photos it may have is said by the limits
 FORM, JSON, BYTES = "multipart/form-data", "application/json", "application/octet-stream"
@@ -31,11 +31,11 @@ async def files_of(request: Request, service: Service) -> tuple[Turn, list[tuple
         files = await _files_of_form(request)
         turn = Turn(service, request)
     elif kind == JSON:
-        body = await request.body()
+        body = await body_of(request)
         turn = Turn(service, request)
         files = await turn.done(_files_of_json, body)
     elif kind == BYTES or kind.startswith("image/"):
-        files = [("the photo", await request.body())]
+        files = [("the photo", await body_of(request))]
         turn = Turn(service, request)
     else:
         raise Refused(415, f"Content-Type {kind or 'is missing'}: send {FORM} with files, {JSON} with base64, or the "

@@ -97,6 +97,16 @@ def test_what_nobody_waits_for_costs_nothing(network, queue_of):
     assert network.batches == [("a", [0]), ("a", [3, 4])]
 
 
+def test_photos_that_nobody_waits_for_are_let_go_of_before_their_turn(network, queue_of):
+    queue = queue_of(queue=4)
+    blocked(network, queue)
+    lost = queue.submit("a", [1, 2, 3])
+    assert lost[0].cancel() and lost[2].cancel()
+    assert [job.photo for job in queue._waiting] == [2]
+    network.free.set()
+    assert lost[1].result(20) == 4
+
+
 def test_a_fault_in_one_photo_is_not_the_others(network, queue_of):
     queue = queue_of(batch_size=4)
     blocked(network, queue)

@@ -96,6 +96,28 @@ def test_a_task_that_fails_is_told_and_is_not_the_others(client, caplog):
         assert "Task 0 has no pre-labels" in caplog.text
 
 
+def test_files_of_tasks_are_let_go_of_once_they_are_decoded(tmp_path):
+    gone, model = [], Stub()
+
+    class File(bytes):
+        def __del__(self):
+            gone.append(1)
+
+    class Photos(TaskPhotos):
+        def file(self, *given):
+            return File(super().file(*given))
+
+    (tmp_path / "a.png").write_bytes(png(photo()))
+    with client_of(model, task_photos=Photos(tmp_path)) as client, concurrent.futures.ThreadPoolExecutor(1) as threads:
+        model.free.clear()
+        asked = threads.submit(predict, client, "a.png", "a.png")
+        try:
+            wait_until(lambda: len(gone) == 2)
+        finally:
+            model.free.set()
+        assert len(asked.result(20).json()["results"]) == 2
+
+
 def test_more_tasks_than_the_queue_holds(tmp_path):
     (tmp_path / "a.png").write_bytes(png(photo()))
     with client_of(limits=Limits(queue=2, wait=0), task_photos=TaskPhotos(tmp_path)) as client:

@@ -114,6 +114,32 @@ def test_photos_are_let_go_of_once_the_network_has_seen_them(monkeypatch, path, 
         assert asked.result(20).status_code == 200
 
 
+@pytest.mark.parametrize("given", [{"files": FORM}, {"content": png(photo()), "headers": IMAGE}])
+def test_files_are_let_go_of_once_they_are_decoded(monkeypatch, given):
+    from mrcnn.serving import routes
+
+    gone, seen, real, model = [], [], routes.files_of, Stub()
+
+    class File(bytes):
+        def __del__(self):
+            gone.append(1)
+
+    async def files_of(request, service):
+        turn, files = await real(request, service)
+        seen.append((len(files), hasattr(request, "_body")))
+        return turn, [(name, File(data)) for name, data in files]
+
+    monkeypatch.setattr(routes, "files_of", files_of)
+    with client_of(model) as client, concurrent.futures.ThreadPoolExecutor(1) as threads:
+        model.free.clear()
+        asked = threads.submit(client.post, "/detect", **given)
+        try:
+            wait_until(lambda: seen and len(gone) == seen[0][0])
+        finally:
+            model.free.set()
+        assert asked.result(20).status_code == 200 and seen == [(len(gone), False)]
+
+
 @pytest.mark.parametrize("path, body, step", [
     ("/detect", {"files": FORM}, "turns.decode_photo"), ("/detect", {"files": FORM}, "routes._detections"),
     ("/label", {"files": FORM}, "routes._label_maps"), (INFER, {"json": TENSOR}, "tensors.read_request"),
