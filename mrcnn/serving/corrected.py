@@ -49,9 +49,10 @@ class CorrectedTasks:
 
     def _write_names(self, names):
         path = os.path.join(self.folder, NAMES)
+        text = config_text(names)
         if not os.path.lexists(path):
-            write_text(path, config_text(names))
-        elif _labels(path) != list(dict.fromkeys(name.strip() for name in names)):
+            write_text(path, text)
+        elif not _holds(path, text) and _labels(path) != list(dict.fromkeys(name.strip() for name in names)):
             raise DataError(f"{path}: is there already, and does not list the model's classes in their order: give "
                             "--corrected another folder, or move the file away.")
 
@@ -124,6 +125,15 @@ class CorrectedTasks:
         """Names of the files of tasks, of all projects or of one."""
         named = ((FILE.fullmatch(name), name) for name in os.listdir(self.folder))
         return sorted(name for match, name in named if match and project in (None, int(match[1])))
+
+
+def _holds(path, text):
+    """Whether a file holds a text, as one that was written at a former start does."""
+    try:
+        with open(path, "rb") as file:
+            return file.read() == text.encode()
+    except OSError:
+        return False
 
 
 def _labels(path):

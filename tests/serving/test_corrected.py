@@ -90,6 +90,14 @@ def test_events_without_what_is_needed(corrected, change, message):
     assert len(corrected) == 0
 
 
+@pytest.mark.parametrize("names", [["BG"], ["BG", "", "a"], ["BG", "a", "a "], ["BG", "a\r\nb"]])
+def test_its_own_labels_are_known_at_the_next_start(tmp_path, names):
+    for _ in range(2):
+        CorrectedTasks(tmp_path, names)
+    with pytest.raises(DataError, match="labels.xml: is there already"):
+        CorrectedTasks(tmp_path, ["BG", "another"])
+
+
 def test_labels_of_others_are_left_as_they_are(corrected, tmp_path):
     names, path = ["BG", "hat", "shoe"], os.path.join(corrected.folder, NAMES)
     with open(path, encoding="utf-8") as file:
