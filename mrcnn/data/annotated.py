@@ -17,7 +17,7 @@ import numpy as np
 from mrcnn.data import run_lengths
 from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.faults import AT_FAULT, Fault, Loss
-from mrcnn.data.objects import OfTheWhole, is_users_own, objects_beyond
+from mrcnn.data.objects import OfTheWhole, is_users_own, objects_beyond, tell_left_out
 from mrcnn.data.photo_names import NAME, as_called, file_name_of
 from mrcnn.data.reporting import Reporting
 from mrcnn.errors import DataError
@@ -300,14 +300,12 @@ def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
     objects = {}
     for fault in (fault for fault in faults if fault.number is not None):
         objects.setdefault(fault.photo, {})[fault.number] = fault.kind
+    again = {i for i in dataset.image_ids if names[i] in twice - photos and first[names[i]] != i}
     if is_users_own(dataset, "load_mask"):  # which knows nothing of what is dropped
         whole = {name for name, kinds in objects.items() if set(kinds.values()) != {"empty mask"}} - photos
-        if whole:
-            warnings.warn(f"{len(whole)} photos with faulty objects are left out whole, for {type(dataset).__name__} "
-                          f"gives its objects by a load_mask of its own (first: {min(whole)}): correct it.",
-                          stacklevel=2)
-        photos |= whole
-    again = {i for i in dataset.image_ids if names[i] in twice - photos and first[names[i]] != i}
+        others = {names[i] for i in again if objects_beyond(dataset, i, first[names[i]])} - whole
+        tell_left_out(dataset, {"with faulty objects": whole, "listed again with other objects": others})
+        photos |= whole | others
     chosen = select(dataset, [i for i in dataset.image_ids if names[i] not in photos and i not in again])
     known = {(fault.photo, fault.number) for fault in getattr(dataset, "faults", ()) if not fault.harmless}  # lost then
     lost = [Loss(name, AT_FAULT, 0, whole=True) for name in names if name in photos]
@@ -319,7 +317,8 @@ def without(dataset: Kind, faults: Sequence[Fault]) -> Kind:
         new = [number for number in kinds.keys() - dropped if kinds[number] != "empty mask"]
         lost += [Loss(name, AT_FAULT, 1) for number in new if (name, number) not in known]
     if hasattr(dataset, "lost"):
-        lost += [Loss(names[i], AT_FAULT, objects_beyond(dataset, i, first[names[i]])) for i in sorted(again)]
+        lost += [Loss(names[i], AT_FAULT, objects_beyond(dataset, i, first[names[i]])) for i in sorted(again)
+                 if names[i] not in photos]
         chosen.lost = dataset.lost + lost
     return chosen
 

@@ -1,6 +1,7 @@
 """What data sets say of their objects: as run lengths or masks, and how many of each class; errors name the photo."""
 
 import contextlib
+import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 
@@ -86,6 +87,19 @@ def objects_beyond(dataset: Dataset, image_id: int, other: int) -> int:
         return Counter((int(class_id), np.packbits(masks[..., k]).tobytes()) for k, class_id in enumerate(class_ids))
 
     return sum((listed(image_id) - listed(other)).values())
+
+
+def tell_left_out(dataset: Dataset, photos: dict[str, set[str]]) -> None:
+    """Warn of photos that are left out whole as a data set of a user's own knows nothing of dropped objects.
+
+    Args:
+        dataset: Dataset.
+        photos: {what is wrong with them, in words: their names}.
+    """
+    for why, names in photos.items():
+        if names:
+            warnings.warn(f"{len(names)} photos {why} are left out whole, for {type(dataset).__name__} gives its "
+                          f"objects by a load_mask of its own (first: {min(names)}): correct it.", stacklevel=3)
 
 
 def unpacked(given: object, dataset: Dataset, image_id: int) -> tuple:

@@ -233,6 +233,19 @@ def test_what_validate_finds_is_left_out():
     assert [photo_name(left, i) for i in left.image_ids] == ["p0.png", "p1.png"]
 
 
+def test_a_photo_that_is_listed_for_each_object_is_left_out_whole():
+    class Rows(Own):
+        def load_mask(self, image_id):
+            masks, class_ids = super().load_mask(image_id)
+            return np.roll(masks, image_id, axis=1), class_ids
+
+    dataset = Rows().load(1, count=3)
+    dataset.image_info[2]["file_name"] = "p0.png"
+    with pytest.warns(UserWarning, match="1 photos listed again with other objects are left out whole.*p0.png"):
+        left = without(dataset, validate(dataset, progress=False))
+    assert [photo_name(left, i) for i in left.image_ids] == ["p1.png"]
+
+
 @pytest.mark.parametrize("write", [
     lambda dataset, path: write_coco(dataset, path / "a.json"), lambda dataset, path: write_voc(dataset, path / "voc"),
     lambda dataset, path: write_yolo(dataset, path / "yolo"),
