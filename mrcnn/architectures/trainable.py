@@ -246,7 +246,7 @@ class Trainable:
     def _fit(self, batches, validation, epochs, callbacks):
         """fit() up to a number of epochs, with the data's own errors. Returns the Keras History."""
         try:
-            with self.devices.fitting(), state.keeping_values(self.training_model):
+            with self.devices.fitting(), state.keeping_values(self.training_model) as keeping:
                 return self.training_model.fit(
                     self.devices.share(batches),
                     validation_data=self.devices.share(validation),
@@ -254,7 +254,7 @@ class Trainable:
                     epochs=epochs,
                     verbose="auto" if self.devices.chief else 0,
                     shuffle=False,  # the batches have a seeded order of their own
-                    callbacks=callbacks,
+                    callbacks=[*callbacks, *keeping],
                 )
         except Exception:
             # Backends wrap an error of the data in pages of their own; what it said itself is what helps.

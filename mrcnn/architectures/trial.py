@@ -135,8 +135,9 @@ def try_batches(architecture: str, config: object, canvas: tuple[int, int], most
         if more:
             peaks[best], steps = more[0]["peak"], more
             break
-        if failed:
-            raise TrialFailed(f"the trial of {best} photos failed ({failed})")
+        if failed:  # for another reason than memory: what did fit still does
+            best, ended = max(peaks), failed
+            break
         best = max(best // 2, max(peaks))
     return Trial(best, free, peaks, steps[-1]["seconds"] / steps[-1]["batch"], device, ended)
 

@@ -123,7 +123,8 @@ def months_of_exif(tables: Tables, show: Callable[[int, int], None] | None = Non
 def _month_taken(root, name):
     own = own_file(root, name)
     here = own is not None and own.system is None  # where the beginning of the file is enough
-    with opened_image(own.path if here else io.BytesIO(read_bytes(root, name)), own.path if here else name) as image:
+    file, called = (own.path, own.path) if here else (io.BytesIO(read_bytes(root, name)), name)
+    with opened_image(file, called, header=True) as image:
         exif = image.getexif()
         return month_of(str(exif.get_ifd(_EXIF).get(_TAKEN))) or month_of(str(exif.get(_CHANGED)))
 

@@ -17,8 +17,9 @@ import warnings
 from typing import TYPE_CHECKING
 
 from mrcnn.commands.auto_recipe import Choice, choose, recipe_text
-from mrcnn.commands.auto_rules import brings_settings
+from mrcnn.commands.auto_rules import NOT_KNOWN, brings_settings
 from mrcnn.commands.options import AUTO, parse_setting
+from mrcnn.commands.setting_uses import devices_of
 from mrcnn.commands.settings import base_config, class_of_option, new_config, overrides_of, starts_of
 from mrcnn.errors import UsageError
 from mrcnn.progress import progress_bar
@@ -281,7 +282,7 @@ def fitting_batch(options: argparse.Namespace, training: Dataset, machine: dict,
     """(the largest batch up to `most` that fits into memory, what to say of it) of a recipe that is half chosen.
 
     On a CPU TensorFlow's is reckoned, unless `--batch-size auto` asks for a trial; all others are tried. Where a trial
-    finds nothing, that is told, and one photo is taken unless `--batch-size auto` is given.
+    finds nothing, that is told, and one photo a device is taken unless `--batch-size auto` is given.
     """
     import keras
 
@@ -297,9 +298,10 @@ def fitting_batch(options: argparse.Namespace, training: Dataset, machine: dict,
     except TrialFailed as error:
         if machine["largest"]:
             raise
-        warnings.warn(f"--preset auto: {error.reason}: BATCH_SIZE=1 is taken. Give --batch-size for another, or a "
-                      "smaller --image-size, which takes less memory.", stacklevel=2)
-        return 1, "what a step takes is not known"
+        least = int(values.get("GPU_COUNT", devices_of(options)))
+        warnings.warn(f"--preset auto: {error.reason}: BATCH_SIZE={least} is taken. Give --batch-size for another, or "
+                      "a smaller --image-size, which takes less memory.", stacklevel=2)
+        return least, NOT_KNOWN
 
 
 def reckoned_batch(memory: int | None, side: int, most: int) -> tuple[int, str]:

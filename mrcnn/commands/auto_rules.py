@@ -254,6 +254,7 @@ def _measured(now):
 
 
 # --- The training ----------------------------------------------------------------------------------------------------
+NOT_KNOWN = "what a step takes is not known"
 
 
 def batch(now: Situation) -> tuple[dict, str]:
@@ -268,7 +269,7 @@ def batch(now: Situation) -> tuple[dict, str]:
     wanted = min((4 if few else 8) if now.on_gpu else (2 if few else 4), max(photos, 1))
     size, told = now.fits(now.values, wanted)
     if size < wanted:
-        return {"BATCH_SIZE": size}, f"memory takes no more: {told}"
+        return {"BATCH_SIZE": size}, told if told == NOT_KNOWN else f"memory takes no more: {told}"
     why = f"{photos} photos are few, and small batches give more steps" if few else "enough for a steady gradient"
     return {"BATCH_SIZE": size}, f"{why}; {told}"
 

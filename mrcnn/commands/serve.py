@@ -43,6 +43,9 @@ def serve(options: argparse.Namespace) -> None:
     if limits.photos_taken < limits.photos:
         print(f"warning: --max-photos {limits.photos} is more than --queue {limits.queue} holds: a request may have "
               f"{limits.photos_taken} photos; raise --queue, or lower --max-photos.", file=sys.stderr)
+    if limits.queue < limits.batch_size:
+        print(f"warning: --queue {limits.queue} is less than the batch size of {limits.batch_size}: no batch is ever "
+              "full; raise --queue, or lower --batch-size.", file=sys.stderr)
     path = checkpoint_of(options)
     with listen(options.host, options.port) as listener:
         from mrcnn.serving.task_photos import TaskPhotos

@@ -106,13 +106,14 @@ def as_meant(image: object) -> object:
 
 @contextlib.contextmanager
 def opened_image(file: str | os.PathLike | BinaryIO, name: str | os.PathLike,
-                 formats: tuple[str, ...] | None = None) -> Iterator[object]:
+                 formats: tuple[str, ...] | None = None, header: bool = False) -> Iterator[object]:
     """A photo of any format, HEIC too, as a Pillow image, whose pixels are not decoded yet.
 
     Args:
         file: its path, or a file that is open for reading bytes.
         name: to call it.
         formats: as for `decode_image`.
+        header: whether no pixels of a JPEG will be asked for, so that its scans need not be counted.
 
     Raises:
         DataError: it cannot be opened, is a JPEG of more than MOST_SCANS scans, or what Pillow raises within the block.
@@ -124,7 +125,7 @@ def opened_image(file: str | os.PathLike | BinaryIO, name: str | os.PathLike,
         start = file.read(12)
         read_heic(name, start)
         file.seek(0)
-        if start.startswith(START):
+        if start.startswith(START) and not header:
             check_scans(file.getvalue() if isinstance(file, io.BytesIO) else file.read(), name)
             file.seek(0)
         yield stack.enter_context(Image.open(file, formats=formats))

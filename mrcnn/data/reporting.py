@@ -128,8 +128,8 @@ class Reporting(Dataset):
             count: number of all photos of the annotations.
             called: {name: what `find_alike` was asked for}, of names that it knows otherwise.
             objects: function of a missing name, or of a file that another name stands for, which gives its objects as
-                `lost_beyond` takes them. A file that a missing name is like but for the look of its letters
-                loses those that its own name has not.
+                `lost_beyond` takes them, or None of a file that no name stands for. A file that a missing name is like
+                but for the look of its letters loses those that its own name has not.
 
         Raises:
             DataError: naming them all, where faults are to be raised.
@@ -148,7 +148,9 @@ class Reporting(Dataset):
             reason = f"its name {unclear_name(files, folder)}" if files else f"the photo is not in {folder}"
             self.fault(source, Fault(name, "missing", reason))
             if objects and files and len(files) == 1 and is_whole_name(name, files[0]):
-                self.lost_beyond(files[0], objects(name), objects(files[0]))
+                kept = objects(files[0])
+                if kept is not None:
+                    self.lost_beyond(files[0], objects(name), kept)
 
     def lost_beyond(self, photo: str, dropped: Iterable[object], kept: Iterable[object]) -> None:
         """Count as lost to a photo what a dropped entry of it shows and the entry that is kept does not.

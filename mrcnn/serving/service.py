@@ -80,13 +80,16 @@ class Service:
 
         Args:
             request: of Starlette, whose body has been read.
-            count: of photos, no more than --queue.
+            count: of photos, no more than --queue; none waits for nothing.
             until: `time.monotonic()` at which it is late; None: --timeout from now on.
 
         Raises:
             Refused: 503, so many are not free in time.
             Gone: the client has hung up.
         """
+        if not count:
+            yield
+            return
         place = asyncio.get_running_loop().create_future()
         self._line.append((count, place))
         self._let_in()

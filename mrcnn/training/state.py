@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 
+import keras
 import numpy as np
 
 from mrcnn.errors import CheckpointError
@@ -66,25 +67,42 @@ def left_as_it_was(model: object) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def keeping_values(model: object) -> Iterator[None]:
+def keeping_values(model: object) -> Iterator[list]:
     """The context to call Keras' fit() in: an error leaves no variable of the model without a value.
 
     On JAX it takes the values of all variables out of the model, and gives back what the last step gave: an error
-    before the first step would leave the model without weights.
+    before the first step of an epoch would leave the model without weights.
 
     Args:
         model: training model, compiled.
+
+    Returns:
+        The callbacks that this needs, to come last.
     """
-    on_jax = hasattr(model, "jax_state_sync")
-    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables] if on_jax else []
-    before = [(variable, variable.value) for variable in variables]
+    kept = _ValuesOfEpoch()
     try:
-        yield
+        yield [kept] if hasattr(model, "jax_state_sync") else []
     except BaseException:
-        for variable, value in before:
+        for variable, value in kept.values:
             if variable._value is None and not value.is_deleted():
                 variable.assign(value)
         raise
+
+
+class _ValuesOfEpoch(keras.callbacks.Callback):
+    """Keeps the values of all variables from the begin of an epoch to its first step, which gives others."""
+
+    def __init__(self):
+        super().__init__()
+        self.values = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        model = self.model
+        self.values = [(variable, variable.value) for variable in
+                       (*model.variables, *model.optimizer.variables, *model.metrics_variables)]
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.values = []
 
 
 def write_state(path: str | os.PathLike, model: object, epoch: int, stage: dict) -> None:

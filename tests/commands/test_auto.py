@@ -151,6 +151,9 @@ def test_a_trial_that_finds_nothing_does_not_end_a_bare_recipe(trial, reason, mo
     machine = {"gpu": None, "largest": None, "memory": 10**9}
     with pytest.warns(UserWarning, match=f"--preset auto: {reason}.*BATCH_SIZE=1 is taken.*--batch-size"):
         assert auto.fitting_batch(options_of("--preset", "auto"), data, machine, values, 4)[0] == 1
+    with pytest.warns(UserWarning, match="BATCH_SIZE=2 is taken"):
+        two = auto.fitting_batch(options_of("--preset", "auto"), data, machine, {**values, "GPU_COUNT": 2}, 4)
+    assert two == (2, "what a step takes is not known")
     with pytest.raises(UserError, match="--batch-size auto: "):
         auto.fitting_batch(options_of("--preset", "auto", "--batch-size", "auto"), data, {**machine, "largest": 64},
                            values, 4)

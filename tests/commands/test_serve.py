@@ -82,7 +82,11 @@ def test_more_pixels_than_pillow_takes(checkpoint, started, monkeypatch, asked, 
 
 def test_a_queue_that_holds_fewer_photos_than_a_request_may_have_is_told(checkpoint, started, capsys):
     assert main(["serve", "--weights", checkpoint, "--port", "0", "--queue", "9"]) == 0
-    assert "--max-photos 16 is more than --queue 9 holds: a request may have 9 photos" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "--max-photos 16 is more than --queue 9 holds: a request may have 9 photos" in told
+    assert "less than the batch size" not in told
+    assert main(["serve", "--weights", checkpoint, "--port", "0", "--queue", "9", "--batch-size", "12"]) == 0
+    assert "--queue 9 is less than the batch size of 12: no batch is ever full" in capsys.readouterr().err
 
 
 def test_scores_are_refused_of_a_network_without_objects(checkpoint, monkeypatch, capsys):

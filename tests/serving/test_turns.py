@@ -1,5 +1,6 @@
 """What a request holds and how long it may take, from the end of its body to its answer."""
 
+import asyncio
 import concurrent.futures
 import http.client
 import os
@@ -93,6 +94,18 @@ def test_who_waits_for_a_place_and_gives_up_leaves_the_line():
         late.request("POST", "/detect", body, IMAGE)
         assert late.getresponse().status == 200
     assert service.held == 0
+
+
+def test_who_needs_no_place_waits_for_none():
+    async def held(service):
+        async with service.holding(None, 0):
+            return service.held
+
+    with listening(Stub(), Limits(queue=3, batch_size=1, photos=3)) as (app, _):
+        service = app.state.service
+        service.held = 3  # as of others
+        assert asyncio.run(held(service)) == 3 and not service._line
+        service.held = 0
 
 
 @pytest.mark.parametrize("path, body, answer", [

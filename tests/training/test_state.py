@@ -65,6 +65,7 @@ def test_an_error_of_a_measurement_leaves_the_random_generators_where_they_were(
 
 MEASURE = """
 import sys
+import keras
 import numpy as np
 from tiny import Squares
 from tiny_semantic import TinySemantic, TinySettings
@@ -113,6 +114,26 @@ for trained in (0, 1):  # epochs before the error, which a photo of the first ba
     model.label([Squares().load(1).load_image(0)])
     data.damaged = None
     model.train(data, None, 1e-3, trained + 1, "all")
+
+class Now(keras.callbacks.Callback):  # damages a photo of the first batch of a later epoch of the same fit()
+    def on_epoch_end(self, epoch, logs=None):
+        data.damaged, self.weights = model.batches(data, first_epoch=epoch + 1).image_ids_of(0)[0], weights()
+
+for decay in (0, 0.9):
+    keras.utils.set_random_seed(1)
+    model = TinySemantic("training", TinySettings(IMAGES_PER_GPU=2, EMA_DECAY=decay), sys.argv[1])
+    data, now, start = Damaged().load(4), Now(), weights()
+    data.damaged = None
+    try:
+        model.train(data, Squares().load(2), 1e-3, 3, "all", custom_callbacks=[now])
+        raise SystemExit("no error")
+    except DataError:
+        pass
+    for one, other, first in zip(now.weights, weights(), start, strict=True):
+        assert decay or np.array_equal(one, other)
+        assert first.ndim < 2 or not np.array_equal(first, other)
+    model.save_weights(sys.argv[1] + "/later.h5")
+    model.label([Squares().load(1).load_image(0)])
 """
 
 

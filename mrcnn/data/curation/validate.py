@@ -160,7 +160,7 @@ def _note_if_faint(dataset, image_id, faint):
     file = io.BytesIO(dataset.photo_bytes(image_id) or b"") if info.get("embedded") else info.get("path")
     if file:
         # Some readers keep the path of something else; the photo itself was read without a fault.
-        with contextlib.suppress(DataError), opened_image(file, info.get("path") or "") as image:
+        with contextlib.suppress(DataError), opened_image(file, info.get("path") or "", header=True) as image:
             negative, largest = is_negative(image), largest_value(image)
             if is_faint(largest):
                 faint[image_id] = largest, negative
@@ -175,7 +175,7 @@ def _note_if_paged(dataset, image_id, paged):
     if embedded or path.lower().endswith(PAGED_ENDINGS):
         with contextlib.suppress(DataError):  # what cannot be read is told as such
             file = io.BytesIO(dataset.photo_bytes(image_id) or b"") if embedded else path
-            with opened_image(file, path) as image:
+            with opened_image(file, path, header=True) as image:
                 count = page_count(image)
                 if count > 1:
                     paged[image_id] = count

@@ -133,9 +133,10 @@ class ImaterialistDataset(AnnotatedDataset):
             self.fault(annotations, Fault(photos[photo] or scan.names[photo], kind, message))
         rows, bounds = scan.rows()
         places = {name: photo for photo, name in enumerate(photos) if name is not None}
-        places.update({name: scan.names.index(name) for name in missing})
+        lacking = set(missing)
+        places.update({name: photo for photo, name in enumerate(scan.names) if name in lacking})
         self.missing_photos(annotations, folder.path, missing, len(scan.names),
-                            objects=lambda name: _drawn(rows, bounds, places[name]))
+                            objects=lambda name: _drawn(rows, bounds, places[name]) if name in places else None)
         said_twice = self._said_twice(scan, rows, bounds)
         for photo, name in enumerate(photos):
             if name is not None and photo not in scan.photo_problems:
@@ -152,7 +153,7 @@ class ImaterialistDataset(AnnotatedDataset):
         twice = {}
         for photo, names in scan.names_of_rows().items():
             first, numbers = {}, []
-            for number, (row, name) in enumerate(zip(_drawn(rows, bounds, photo), names)):
+            for number, (row, name) in enumerate(zip(_drawn(rows, bounds, photo, True), names)):
                 if row[0] is not None and first.setdefault(row, name) != name:
                     numbers.append(number)
             if numbers:
@@ -265,11 +266,14 @@ def encoded_pixels_to_rle(text: bytes, shape: tuple[int, int]) -> dict:
     return run_lengths.from_intervals(first - 1, first - 1 + length, (height, width))
 
 
-def _drawn(rows, bounds, photo):
-    """[(class, EncodedPixels) of each row of a photo]; the class of a bad row is None. bounds: as `Scan.rows` has it"""
+def _drawn(rows, bounds, photo, attributes=False):
+    """[(class, EncodedPixels) of each row of a photo]; the class of a bad row is None.
+
+    bounds: as `Scan.rows` has it; attributes: whether (class, attribute ids) are to be in place of the class
+    """
     some = slice(int(bounds[photo]), int(bounds[photo + 1]))
-    classes = [rows.labels[label][0] if label >= 0 else None for label in rows.label[some].tolist()]
-    return list(zip(classes, rows.texts(some)))
+    labels = [rows.labels[label] if label >= 0 else None for label in rows.label[some].tolist()]
+    return list(zip(labels if attributes else [label and label[0] for label in labels], rows.texts(some)))
 
 
 # --- Files beside the CSV --------------------------------------------------------------------------------------------

@@ -209,7 +209,7 @@ def _numbered(path, lines):
             continue
         pairs = [(match[2], match[1]) if turned else match.groups() for match in matches]
         labels, names = [int(label) for label, _ in pairs], {name for _, name in pairs}
-        years = form is NUMBER_LAST and not head and not _counts(labels) and all(m[0].endswith(")") for m in matches)
+        years = form is NUMBER_LAST and not head and all(m[0].endswith(")") for m in matches) and _are_years(labels)
         if turned and (form is NUMBER_BEHIND or headless and not head or _never_numbered(path) or years):
             _refuse_behind(path, lines[-1][1], labels, names, form is NUMBER_LAST)
             continue
@@ -228,8 +228,13 @@ def _numbered(path, lines):
     return None
 
 
+def _are_years(labels):
+    """Whether numbers may be years: "BMW (2013)" is a name."""
+    return all(1900 <= label <= 2100 for label in labels)
+
+
 def _counts(labels):
-    """Whether numbers are 0 to n - 1 or 1 to n, in any order: "BMW (2013)" is a name."""
+    """Whether numbers are 0 to n - 1 or 1 to n, in any order."""
     return sorted(labels) in (list(range(len(labels))), list(range(1, len(labels) + 1)))
 
 

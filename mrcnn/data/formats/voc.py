@@ -97,7 +97,8 @@ class VocDataset(LabelMapDataset):
             if photos[stem] is not None:
                 self._add_voc(root, stem, photos[stem], folder, classes, colours, palettes,
                               {"split": part} if part else {})
-        self._settle_palettes(palettes, colours, (names or voc_layout.names_file(root)) is None)
+        vocs_own = tuple(classes.names) == voc_layout.VOC_CLASSES[:len(classes.names)]
+        self._settle_palettes(palettes, colours, vocs_own or (names or voc_layout.names_file(root)) is None)
         self.missing_photos(annotations, folder.path, [s for s in stems if photos[s] is None and s not in refused],
                             len(stems))
         for class_id, name in enumerate(classes.names, start=1):

@@ -418,8 +418,17 @@ def test_objects_that_both_names_of_a_photo_list_count_once(files):
     with pytest.warns(UserWarning, match="1 object that both names of a photo list .*taken once .first: object 2 of a"):
         dataset = load(files(rows))
     assert [entry.number for entry in dataset.objects(0)] == [0, 1] and dataset.object_count(0) == 2
+    described = [["a", "1 1", "5", "4", "6_28"], ["a.jpg", "1 1", "5", "4", "6_77"], ROWS[1]]
+    assert load(files(described)).object_count(0) == 2  # other attributes are not lost
     rows = [rows[0], rows[0], rows[1], ROWS[1]]  # under one name it is for `data validate` to tell
     assert load(files(rows)).object_count(0) == 3
+
+
+def test_two_names_that_are_like_one_file_stand_for_none(files):
+    dataset = load(files([ROWS[1], ["A.jpg", *ROWS[0][1:]], ["A.JPG", *ROWS[0][1:]]]), on_error="skip")
+    assert [(fault.photo, fault.kind) for fault in dataset.faults] == [("A.jpg", "missing"), ("A.JPG", "missing")]
+    assert all("looks like a.jpg" in fault.message and "as another name does" in fault.message
+               for fault in dataset.faults)
 
 
 @pytest.mark.parametrize("other", ["A.JPG", "old/a.jpg"])

@@ -6,6 +6,7 @@ from PIL import Image
 
 from mrcnn.data.formats import label_files, label_palettes, open_dataset
 from mrcnn.data.formats.label_colours import voc_colours
+from mrcnn.data.formats.voc_layout import VOC_CLASSES
 from mrcnn.errors import DataError
 from tests.voc_files import class_mask, write_voc
 
@@ -74,6 +75,18 @@ def test_voc_folders_with_other_indices_are_read_by_colour(tmp_path):
     labels[labels == 255] = 0
     found = dataset.label_map(0)
     assert np.where(found == 255, 0, found).tolist() == labels.tolist()
+
+
+def test_a_file_of_vocs_own_names_changes_nothing(tmp_path):
+    write_voc(tmp_path, names=["0", "1"])
+    (tmp_path / "names.txt").write_text("\n".join(("background", *VOC_CLASSES)))
+    for stem, label in (("0", 15), ("1", 8)):  # one class a map: no colour stands at two places
+        image = Image.fromarray((class_mask() > 0).astype(np.uint8))
+        image.putpalette([value for colour in (voc_colours()[0], voc_colours()[label]) for value in colour])
+        image.save(tmp_path / "SegmentationClass" / f"{stem}.png")
+    with pytest.warns(UserWarning, match="VOC's colours stand at other numbers"):
+        dataset = open_dataset(str(tmp_path), names=str(tmp_path / "names.txt"))
+    assert [dataset.label_map(i).max() for i in (0, 1)] == [15, 8]
 
 
 def test_a_voc_folder_is_not_read_by_colours_that_a_few_maps_have(tmp_path):

@@ -149,6 +149,13 @@ def test_names_that_end_in_numbers_are_names_where_the_numbers_cannot_be_theirs(
         assert list(read_names(tmp_path / "names.txt").values()) == names
 
 
+@pytest.mark.parametrize("text, labels", [
+    ("cat (3)\ndog (7)\n", {3: "cat", 7: "dog"}), ("lane (0)\nroad (128)\n", {0: "lane", 128: "road"})])
+def test_numbers_in_brackets_may_leave_some_out(tmp_path, text, labels):
+    (tmp_path / "names.txt").write_text(text)
+    assert read_names(tmp_path / "names.txt") == labels
+
+
 def test_the_head_of_a_column_of_names_is_told(tmp_path):
     (tmp_path / "names.csv").write_text("labels\nhat\nhair\n")
     with pytest.warns(UserWarning, match="names.csv: its first line, 'labels', is taken as the head"):

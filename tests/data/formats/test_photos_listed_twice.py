@@ -57,3 +57,24 @@ def test_objects_that_a_second_entry_alone_has_are_lost_to_the_photo(tmp_path, w
         dataset = open_dataset(str(path), str(tmp_path), on_error="skip", keep_partial=True)
         assert len(dataset.image_ids) == 1
         assert [loss.objects for loss in dataset.lost if loss.photo == "a.jpg"] == lost
+
+
+def test_two_names_that_are_like_one_file_are_two_missing_photos(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / name)
+    entries = {}
+    for place, name in enumerate(("A.jpg", "A.JPG", "b.jpg")):
+        via(tmp_path, 0, 3)
+        entries[str(place)] = {**json.loads((tmp_path / "via.json").read_text())["0"], "filename": name}
+    (tmp_path / "via.json").write_text(json.dumps(entries))
+    polygon = {"category_id": 1, "segmentation": [[3, 3, 12, 3, 12, 12]], "area": 40, "bbox": [3, 3, 9, 9],
+               "iscrowd": 0}
+    (tmp_path / "coco.json").write_text(json.dumps({
+        "images": [{"id": int(place), "file_name": entry["filename"], "height": 40, "width": 40}
+                   for place, entry in entries.items()],
+        "annotations": [{**polygon, "id": place + 1, "image_id": place} for place in range(3)],
+        "categories": [{"id": 1, "name": "a"}]}))
+    for path in (tmp_path / "via.json", tmp_path / "coco.json"):
+        dataset = open_dataset(str(path), str(tmp_path), on_error="skip")
+        assert [dataset.file_name(i) for i in dataset.image_ids] == ["b.jpg"]
+        assert [fault.kind for fault in dataset.faults] == ["missing", "missing"]
