@@ -213,7 +213,8 @@ def folders_below(top: str | os.PathLike) -> Iterator[tuple[str, list[str], list
 def unclear_name(files: Sequence[str], folder: str) -> str:
     """Why a name stands for none of the files that are like it, with the remedy; ends a sentence."""
     if len(files) == 1:
-        return f"looks like {files[0]} in {folder}, as another name does: write names as the files are called"
+        return (f"looks like {files[0]} in {folder}, which another name stands for or looks like, too: write names as "
+                "the files are called")
     shown = ", ".join(sorted(files)[:3]) + (", ..." if len(files) > 3 else "")
     return f"may be each of {len(files)} files in {folder} ({shown}): write its folder in front of the name"
 

@@ -427,7 +427,7 @@ def test_objects_that_both_names_of_a_photo_list_count_once(files):
 def test_two_names_that_are_like_one_file_stand_for_none(files):
     dataset = load(files([ROWS[1], ["A.jpg", *ROWS[0][1:]], ["A.JPG", *ROWS[0][1:]]]), on_error="skip")
     assert [(fault.photo, fault.kind) for fault in dataset.faults] == [("A.jpg", "missing"), ("A.JPG", "missing")]
-    assert all("looks like a.jpg" in fault.message and "as another name does" in fault.message
+    assert all("looks like a.jpg" in fault.message and "another name stands for or looks like, too" in fault.message
                for fault in dataset.faults)
 
 
