@@ -12,6 +12,7 @@ from mrcnn.collections.reading import Collection
 from mrcnn.collections.rows import EMBEDDING, PEOPLE, photo_rows
 from mrcnn.collections.sources import read_bytes
 from mrcnn.collections.spellings import plain_name
+from mrcnn.data.class_names import names_of_model
 from mrcnn.data.encoded import decode_image
 from mrcnn.errors import DataError, UsageError
 
@@ -56,7 +57,7 @@ def query_of(collection: Collection, photo: str, make_model: Callable[[], object
     matte = collection.job().matte
     if rows is None:
         image, model = decode_image(data, photo, matte), make_model()
-        names = model.class_names or ["BG", *(f"class {i}" for i in range(1, model.config.NUM_CLASSES))]
+        names = names_of_model(model)
         rows = photo_rows(photo, hashlib.sha256(data).hexdigest(), image, model.detect([image], rle=True)[0], names)
         query = Query(photo, image, rows, False)
     else:

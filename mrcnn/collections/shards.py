@@ -14,6 +14,7 @@ from mrcnn.collections.plan import METADATA, NAMES
 from mrcnn.collections.rows import photo_rows, schema, unreadable_row
 from mrcnn.collections.sources import read_bytes
 from mrcnn.collections.storage import Unreached, called, is_address
+from mrcnn.data.class_names import names_of_model
 from mrcnn.data.encoded import WHITE, decode_image
 from mrcnn.data.formats.parquet_files import load_pyarrow
 from mrcnn.errors import DataError, RunError
@@ -84,7 +85,7 @@ def write_shard(path: str, names: Sequence[str], job: Job, model: object,
     """
     parquet = load_pyarrow()[1]
     counts, rows, size = Counts(photos=len(names)), [], max(1, int(model.config.BATCH_SIZE))
-    class_names = model.class_names or ["BG", *(f"class {i}" for i in range(1, model.config.NUM_CLASSES))]
+    class_names = names_of_model(model)
 
     def described(entry):
         name, seen, result = entry

@@ -56,8 +56,8 @@ def export(options: argparse.Namespace) -> None:
     tuned, said = label_settings_of(options, path, model)
     try:
         about = files.export(model, output, options.format, height, width, model.config.BATCH_SIZE if batches else 1,
-                      options.dtype, photos,
-                      opset=options.opset, quantize=options.quantize, dynamic=options.dynamic, label_settings=tuned)
+                             options.dtype, photos, opset=options.opset, quantize=options.quantize,
+                             dynamic=options.dynamic, label_settings=tuned)
     except ExportError as error:
         raise UsageError(str(error)) from error
     if said:

@@ -282,8 +282,6 @@ class Run:
                 "source_time": round(float(frame.time), 6), "looked_at": fresh, "objects": objects}
 
 
-
-
 def drawn(options: argparse.Namespace, names: list[str], attribute_names: list[str], finds: bool,
           image: np.ndarray, found: list[dict] | np.ndarray) -> np.ndarray:
     """A frame as the options want it drawn: uint8 [H, W, 3], with --cut-out [H, W, 4].

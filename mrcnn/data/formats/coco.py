@@ -214,9 +214,9 @@ class CocoDataset(AnnotatedDataset):
         missing = [name for _, name in named if name in files and files[name] is None]
         files.update(self.find_alike(folder, missing, set(files.values())))
         missing = [name for name in missing if files[name] is None]
-        drawn = {files.get(name) or name: [_drawn(annotation) for _, annotation in file.objects[image_id]]
-                 for image_id, name in reversed(named)}
-        self.missing_photos(source, folder.path, missing, len(chosen), objects=drawn.get)
+        first = {files.get(name) or name: image_id for image_id, name in reversed(named)}
+        self.missing_photos(source, folder.path, missing, len(chosen),
+                            objects=lambda name: _drawn(file.objects[first[name]]) if name in first else None)
         found = {}
         for image_id, name in named:
             file_name = files.get(name)
@@ -224,8 +224,7 @@ class CocoDataset(AnnotatedDataset):
                 # Under the photo's own name the fault would stand for the first image, which is sound.
                 message = f"the photo {file_name} is that of image {found[file_name]} too, here a second time"
                 self.fault(source, Fault(f"image {image_id}", "duplicate id", message))
-                self.lost_beyond(file_name, [_drawn(annotation) for _, annotation in file.objects[image_id]],
-                                 drawn[file_name])
+                self.lost_beyond(file_name, *(_drawn(file.objects[key]) for key in (image_id, first[file_name])))
         return [(image_id, file_name) for file_name, image_id in found.items()]
 
     def _frames(self, file, photos, folder, source):
@@ -283,9 +282,9 @@ class CocoDataset(AnnotatedDataset):
         return class_ids[class_ids != 0]  # without classes that `choose_classes` left out
 
 
-def _drawn(annotation):
-    """What two annotations of one object have in common, whatever their ids."""
-    return annotation.get("category_id"), annotation.get("segmentation")
+def _drawn(objects):
+    """What annotations of an image have in common with those of the same objects, whatever their ids."""
+    return [(annotation.get("category_id"), annotation.get("segmentation")) for _, annotation in objects]
 
 
 def _turned(annotation, orientation, stored):
