@@ -13,11 +13,24 @@ def read_version():
     return re.search(r'^__version__ = "([^"]+)"$', source, re.MULTILINE).group(1)
 
 
+def long_description():
+    """The README as a page of its own: its pictures and links that lead into a checkout lead nowhere there."""
+    text = README.read_text(encoding="utf-8") if README.exists() else ""
+    text = re.sub(r"^!\[[^\]]*\]\((?!https?:)[^)]*\)\n+", "", text, flags=re.MULTILINE)
+    return re.sub(r"\[([^\]]+)\]\((?!https?:)([^)#]*)[^)]*\)", named_place, text)
+
+
+def named_place(link):
+    """A link's text, and in brackets where in a checkout it leads."""
+    words, place = link.groups()
+    return f"{words} (`{place}`)" if place and place != words else words
+
+
 setup(
     name="mrcnn-keras",
     version=read_version(),
     description="Mask R-CNN for Keras 3: instance segmentation of clothes and anything else, with Matterport's API",
-    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     author="the mrcnn authors",
     license="MIT",

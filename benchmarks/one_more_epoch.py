@@ -29,6 +29,8 @@ ROWS = {  # name: settings that are not those of the preset
     "cascade 0.6": {"CASCADE_IOUS": [0.6]},
     "cascade 0.6 and 0.7": {"CASCADE_IOUS": [0.6, 0.7]},
     "256 regions": {"TRAIN_ROIS_PER_IMAGE": 256, "POST_NMS_ROIS_TRAINING": 1000},
+    "192 pixels": {"IMAGE_MAX_DIM": 192},
+    "384 pixels": {"IMAGE_MAX_DIM": 384},
 }
 SETTINGS = ("--preset ccp --set IMAGE_MIN_DIM=0 --set IMAGE_MAX_DIM=256 --set WARMUP_STEPS=20 "
             "--stages all:1:2e-4").split()

@@ -2,11 +2,14 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
+import zipfile
 
 import pytest
 
@@ -22,11 +25,15 @@ def wheel(tmp_path_factory):
     """The wheel, built from a copy: setuptools leaves its folders in the tree, and packs what older builds left there.
     """
     folder = tmp_path_factory.mktemp("wheel")
-    left_out = shutil.ignore_patterns(".*", "build", "dist", "logs", "shared", "site", "*.egg-info", "__pycache__")
-    shutil.copytree(ROOT, folder / "source", ignore=left_out)
+    copied(folder / "source")
     pip("wheel", folder / "source", "--no-deps", "--no-build-isolation", "--wheel-dir", folder)
     (path,) = folder.glob("mrcnn_keras-*.whl")
     return path
+
+
+def copied(folder):
+    left_out = shutil.ignore_patterns(".*", "build", "dist", "logs", "shared", "site", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, folder, ignore=left_out)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +74,26 @@ def test_what_is_installed_is_the_wheel_with_its_presets_and_hints(programs, tmp
     assert pathlib.Path(place).is_relative_to(programs.parent)
     assert sorted(presets.split()) == sorted(path.name for path in (ROOT / "mrcnn/commands/presets").iterdir())
     assert pathlib.Path(place).parent.with_name("py.typed").is_file()
+
+
+def test_its_page_has_no_links_and_pictures_of_a_checkout(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("METADATA"))
+        page = archive.read(name).decode()
+    assert "# mrcnn: Mask R-CNN for Keras 3" in page and "training (`docs/training.md`)" in page
+    assert re.findall(r"\]\((?!https?:)[^)]*\)", page) == []
+
+
+def test_the_source_archive_has_no_tests_without_what_they_need(tmp_path):
+    copied(tmp_path / "source")
+    done = subprocess.run([sys.executable, "setup.py", "-q", "sdist", "--dist-dir", str(tmp_path)],
+                          cwd=tmp_path / "source", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (path,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.split("/", 1)[-1] for name in archive.getnames()}
+    assert {"README.md", "LICENSE", "CHANGELOG.md", "mrcnn/py.typed", "mrcnn/commands/presets/best.txt"} <= names
+    assert not [name for name in names if name.startswith("tests")]
 
 
 @pytest.mark.parametrize("network, options, task", [

@@ -277,7 +277,8 @@ def batch(now: Situation) -> tuple[dict, str]:
 def augmentation(now: Situation) -> tuple[dict, str]:
     """How photos are varied."""
     if now.passes >= 20 or not now.machine["objects"] or not now.machine["imgaug"]:
-        return {"AUGMENT": "jitter"}, f"each photo comes {now.times}: scale, flip and colour make it another one"
+        return {"AUGMENT": "jitter"}, (f"each photo comes {now.times}: scale, flip and colour make it another one, as "
+                                       "in long trainings (Ghiasi 2021)")
     return {"AUGMENT": "imgaug"}, f"flip, scale, rotation and brightness, for each photo comes {now.times}"
 
 
@@ -310,7 +311,7 @@ def losses(now: Situation) -> tuple[dict, str]:
         return {}, "as the network has them"
     values = {"SOFT_MASK_TARGETS": True, "MASK_SCORES": True}
     counts = [c["objects"] for c in now.summary["classes"] if c["objects"]]
-    why = [] if "SOFT_MASK_TARGETS" in now.values else ["soft mask targets looked best"]
+    why = [] if "SOFT_MASK_TARGETS" in now.values else ["soft mask targets keep the shares of cells that edges cross"]
     why += [] if "MASK_SCORES" in now.values else ["scores that count the mask gained 0.01 to 0.02 of mask AP"]
     unequal = len(counts) > 20 and max(counts) >= 100 * min(counts)
     if unequal:

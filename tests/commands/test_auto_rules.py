@@ -235,7 +235,7 @@ def test_a_reason_tells_nothing_of_what_the_user_chose_otherwise():
     masks = {"known": lambda name: name != "PIXEL_LOSS"}
     assert "soft" not in rules.losses(made({"SOFT_MASK_TARGETS": False}, **masks))[1]
     given = {"CLASS_LOSS": "seesaw", "MASK_SCORES": False}
-    assert rules.losses(made(given, **masks))[1] == "soft mask targets looked best"
+    assert rules.losses(made(given, **masks))[1] == "soft mask targets keep the shares of cells that edges cross"
     assert rules.losses(made({**given, "SOFT_MASK_TARGETS": True}, **masks))[1] == ""
     told = rules.optimizer(made({**CHOSEN, "STAGES": "all:15:1e-3", "STEPS_PER_EPOCH": 80, "OPTIMIZER": "sgd",
                                  "WARMUP_STEPS": 7, "EMA_DECAY": 0.5}))[1]

@@ -76,7 +76,17 @@ def write_labelme(dataset: Dataset, path: str | os.PathLike, image_ids: Collecti
     if held_photos(dataset, image_ids):
         return None
     order = f"--names {os.path.join(path, LABELS)} keeps the classes' order"
-    return f"The photos stay in place, where LabelMe finds them; {order}."
+    images = f"--images {_folder(dataset, image_ids)} says where they are"
+    return f"The photos stay in place, where LabelMe finds them. To read the files here, {images}, and {order}."
+
+
+def _folder(dataset, image_ids):
+    """The folder that has all photos; DIR, if that cannot be said."""
+    paths = [dataset.image_info[image_id].get("path") for image_id in image_ids]
+    try:
+        return os.path.commonpath([os.path.dirname(path) for path in paths if path]) or "DIR"
+    except ValueError:  # on several drives, or no photo lies in a file
+        return "DIR"
 
 
 def _place(info, name, folder):

@@ -71,7 +71,9 @@ def written(tmp_path):
     entries["sub/all.png"] = [entry(i, mask, attributes=(4, 9) if i == 3 else ()) for i, mask in enumerate(MASKS)]
     entries["none.png"] = []
     dataset = made(tmp_path, entries)
-    assert "labels.txt keeps the classes' order" in write_labelme(dataset, tmp_path / "labelme")
+    told = write_labelme(dataset, tmp_path / "labelme")
+    assert f"--images {tmp_path / 'photos'} says where they are" in told
+    assert "labels.txt keeps the classes' order" in told
     return dataset, tmp_path / "labelme"
 
 
