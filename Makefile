@@ -5,6 +5,7 @@
 # make test-storage: collections of photos at S3, Google's and Azure's storage, from servers that act as these.
 # make test-browser: the page of mrcnn demo in a real browser.
 # make test-labelstudio: pre-labels, corrections and training with Label Studio itself.
+# make test-trackers: the figures of a training at Weights & Biases and MLflow, by their own packages.
 # make test-serve-clients: mrcnn serve asked by Triton's client and by Schemathesis, and cvat-sdk.
 # make test: environment, style, and the whole suite on TensorFlow, JAX and PyTorch: what must pass before a change lands.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -22,7 +23,8 @@ export PYTHONDONTWRITEBYTECODE =
 PYTEST = $(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: test-slow test-cluster test-storage test-browser test-labelstudio test-serve-clients fuzz train check test style clean
+.PHONY: test-slow test-cluster test-storage test-browser test-labelstudio test-serve-clients test-trackers \
+	fuzz train check test style clean
 
 train: $(VENV)/.installed
 	$(RUN) samples/fashion.py train
@@ -123,6 +125,12 @@ $(VENV)-labelstudio/.installed:
 	$(PYTHON) -m venv $(VENV)-labelstudio
 	$(VENV)-labelstudio/bin/python -m pip install --quiet --disable-pip-version-check "label-studio==1.23.0"
 	@touch $@
+
+# Together they bring 32 packages that the locks lack, so they are not part of make test. mlflow-skinny is MLflow without its
+# server, and has the client that --log asks for; what the locks have stays as it is, as for make test-storage.
+test-trackers: $(VENV)/.installed-test
+	$(UV) --override requirements.lock --override requirements-test.lock "wandb>=0.19" "mlflow-skinny>=3"
+	$(RUN) -m pytest -q tests/training/test_trackers.py
 
 # In an environment without Keras, which the server does without behind a stub for the network; EXAMPLES=N of Schemathesis.
 test-serve-clients: $(VENV)-clients/.installed
