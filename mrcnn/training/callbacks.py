@@ -167,8 +167,9 @@ class HistoryFile(keras.callbacks.Callback):
 
     An epoch that is run again, after a kill or from an older checkpoint, replaces its row. The column `epoch` counts
     from 0, as Keras does: the checkpoint of row 0 is ..._0001.h5. A file that another program has open, or has saved
-    in another form, costs one warning, never the training: its rows are in memory and are written with the next ones,
-    also where these are of the next stage, to which the same HistoryFile is given.
+    in another form or without some of its rows or columns, costs one warning, never the training: its rows are in
+    memory and are written with the next ones, also where these are of the next stage, to which the same HistoryFile
+    is given. Cells that were changed in the file are taken, and so are columns and rows that were added.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -211,13 +212,28 @@ class HistoryFile(keras.callbacks.Callback):
             self.rows, self.was_there = [], False
             return
         try:
-            self.rows = read_history_rows(self.path)
+            self.rows = self._joined(read_history_rows(self.path))
         except DataError as error:
             reason = disk_reason(error.__cause__)
             self._tell(f"cannot be read ({reason}): close it in other programs. Training goes on with the rows of all "
                        "epochs so far." if reason else
                        "was saved in another form by another program: it is written anew, with the rows of all epochs "
                        "so far. Open a copy of it while training.")
+
+    def _joined(self, found):
+        """The rows in memory with what the file has of them, and further ones; what the file lacks is told."""
+        rows = {int(row["epoch"]): dict(row) for row in self.rows}
+        lost = sorted(rows.keys() - {int(row["epoch"]) for row in found})
+        columns = {name for row in self.rows for name in row} - {name for row in found for name in row}
+        for row in found:
+            cells = {name: cell for name, cell in row.items() if cell is not None}  # None: the line ends before it
+            rows.setdefault(int(row["epoch"]), {}).update(cells)
+        what = [f"{len(lost)} epochs (first: {lost[0]})"] if lost else []
+        what += [f"{len(columns)} columns (first: {min(columns)})"] if found and columns else []
+        if what:
+            self._tell(f"lacks {' and '.join(what)} since another program saved it: they are written again. Open a "
+                       "copy of it while training.", "lacks")
+        return [rows[epoch] for epoch in sorted(rows)]
 
     def _write(self, outlook):
         try:
@@ -227,10 +243,11 @@ class HistoryFile(keras.callbacks.Callback):
             self.behind = True
             self._tell(f"cannot be written ({disk_reason(error.__cause__) or error}): {outlook}")
 
-    def _tell(self, text):
-        if text not in self.told:
+    def _tell(self, text, what=None):
+        """Warn, once of each text, or of each `what`."""
+        if (what or text) not in self.told:
             warnings.warn(f"{self.path} {text}", stacklevel=4)
-        self.told.add(text)
+        self.told.add(what or text)
 
 
 def history_of(segmenter: object) -> HistoryFile:

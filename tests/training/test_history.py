@@ -1,10 +1,12 @@
 """history.csv, as the program and others write it."""
 
 import math
+import re
 
 import pytest
 
 from mrcnn.errors import DataError
+from mrcnn.training.callbacks import HistoryFile
 from mrcnn.training.history import number_of, read_history_rows, write_history_rows
 
 
@@ -30,3 +32,32 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path, content, said):
     (tmp_path / "history.csv").write_bytes(content)
     with pytest.raises(DataError, match=rf"history\.csv is no history of a run \(.*{said}.*move it away"):
         read_history_rows(tmp_path / "history.csv")
+
+
+@pytest.mark.parametrize("saved, said", [
+    ("", r"2 epochs \(first: 0\) since"), ("epoch,loss\n", r"2 epochs \(first: 0\) since"),
+    ("epoch,loss\n0,4.0\n", r"1 epochs \(first: 1\) since"), ("epoch,loss\n0,4.0\n1", None),
+    ("epoch\n1\n0\n", r"1 columns \(first: loss\) since"),
+])
+def test_what_a_saved_history_lacks_is_kept_and_told_once(tmp_path, recwarn, saved, said):
+    path = tmp_path / "history.csv"
+    record = HistoryFile(str(path))
+    record.on_train_begin()
+    for epoch in range(4):
+        record.on_epoch_end(epoch, {"loss": 4.0 - epoch})
+        if epoch in (1, 2):
+            path.write_text(saved)
+    rows = [(row["epoch"], float(row["loss"])) for row in read_history_rows(path)]
+    assert rows == [("0", 4), ("1", 3), ("2", 2), ("3", 1)]
+    told = [str(warning.message) for warning in recwarn if "history.csv" in str(warning.message)]
+    assert len(told) == 1 and re.search(said or "epochs", told[0]) and "written again. Open a copy" in told[0]
+
+
+def test_changed_cells_and_added_columns_of_a_saved_history_are_taken(tmp_path):
+    path = tmp_path / "history.csv"
+    record = HistoryFile(str(path))
+    record.on_train_begin()
+    record.on_epoch_end(0, {"loss": 4.0})
+    path.write_text("epoch,loss,note\n0,3.5,warm\n")
+    record.on_epoch_end(1, {"loss": 1.0})
+    assert path.read_text().split() == ["epoch,loss,note", "0,3.5,warm", "1,1.0,nan"]
