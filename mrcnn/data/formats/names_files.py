@@ -2,7 +2,8 @@
 
     a name a line              classes.txt, obj.names, labels.txt: the first is 0; lines of # and a space are remarks
     number and name a line     "0 shirt", "0: shirt", "0,shirt", "shirt,0", "shirt: 0", "shirt = 0", "shirt (0)",
-                               "shirt -> 0", with or without a head ("index,class");
+                               "shirt -> 0", with or without a head ("index,class"), which ":", "=", "|" and brackets
+                               need where the numbers leave some out: "box (24)" and "tcp:80" may be names;
                                "1. shirt", "1) shirt", "1 = shirt", "label 1: shirt", if the numbers ascend
     a table under a head       of which columns are called id (idx, index) and name, as ADE20K's objectInfo150.txt
     YAML                       data.yaml of YOLO: what stands under names
@@ -22,6 +23,7 @@ import re
 import warnings
 
 from mrcnn.data.formats.matlab_files import matlab_variables
+from mrcnn.data.formats.names_numbers import are_years, counts, may_be_names, ratios
 from mrcnn.data.formats.names_tables import NAME_WORDS, is_head, plain, refuse_table, table_names
 from mrcnn.data.formats.yaml_settings import read_yaml
 from mrcnn.errors import DataError
@@ -201,6 +203,8 @@ def _numbered(path, lines):
         matches = [form.fullmatch(line) for _, line in lines]
         headless = len(lines) > 2 and all(matches[1:]) and not matches[0]
         head = headless and is_head(HEAD_MARK.split(lines[0][1].rstrip(")]")))
+        if not head and ratios(matches, turned):
+            continue
         if headless and not head and not turned and not _never_numbered(path):
             raise DataError(f"{path}: line {lines[0][0]} ({lines[0][1][:40]!r}) has no number, and all others "
                             "have: number all of them, or none.")
@@ -209,8 +213,9 @@ def _numbered(path, lines):
             continue
         pairs = [(match[2], match[1]) if turned else match.groups() for match in matches]
         labels, names = [int(label) for label, _ in pairs], {name for _, name in pairs}
-        years = form is NUMBER_LAST and not head and all(m[0].endswith(")") for m in matches) and _are_years(labels)
-        if turned and (form is NUMBER_BEHIND or headless and not head or _never_numbered(path) or years):
+        years = form is NUMBER_LAST and not head and all(m[0].endswith(")") for m in matches) and are_years(labels)
+        doubtful = form is NUMBER_LAST and not head and may_be_names(matches, labels)
+        if turned and (form is NUMBER_BEHIND or headless and not head or _never_numbered(path) or years or doubtful):
             _refuse_behind(path, lines[-1][1], labels, names, form is NUMBER_LAST)
             continue
         if headless and not head:
@@ -228,16 +233,6 @@ def _numbered(path, lines):
     return None
 
 
-def _are_years(labels):
-    """Whether numbers may be years: "BMW (2013)" is a name."""
-    return all(1900 <= label <= 2100 for label in labels)
-
-
-def _counts(labels):
-    """Whether numbers are 0 to n - 1 or 1 to n, in any order."""
-    return sorted(labels) in (list(range(len(labels))), list(range(1, len(labels) + 1)))
-
-
 def _refuse_behind(path, line, labels, names, marked):
     """Raise DataError if lines may be names and numbers, each name and each number once. line: one of them
 
@@ -247,7 +242,7 @@ def _refuse_behind(path, line, labels, names, marked):
     count = len(labels)
     if count < 2 or len(names) < count or len(set(labels)) < count:
         return
-    if not _never_numbered(path) or ((count > 2 or marked) and _counts(labels)):
+    if not _never_numbered(path) or ((count > 2 or marked) and counts(labels)):
         raise DataError(f"{path}: its lines may be names and numbers, or names that end in numbers, such as "
                         f"{line[:40]!r}: write JSON, a list of names or {{number: name}}.")
 

@@ -149,11 +149,40 @@ def test_names_that_end_in_numbers_are_names_where_the_numbers_cannot_be_theirs(
         assert list(read_names(tmp_path / "names.txt").values()) == names
 
 
+@pytest.mark.parametrize("lines, labels", [
+    ("cat (3)\ndog (7)\n", {3: "cat", 7: "dog"}), ("lane: 0\nroad: 128\n", {0: "lane", 128: "road"}),
+    ("tcp:80\nudp:53\n", {80: "tcp", 53: "udp"}), ("box = 24\ncrate = 6\n", {24: "box", 6: "crate"})])
+def test_numbers_that_leave_some_out_behind_marks_that_names_have_need_a_head(tmp_path, lines, labels):
+    path = tmp_path / "names.txt"
+    path.write_text(lines)
+    with pytest.raises(DataError, match="may be names and numbers, or names that end in numbers.*write JSON"):
+        read_names(path)
+    path.write_text("name (id)\n" + lines)
+    assert read_names(path) == labels
+
+
 @pytest.mark.parametrize("text, labels", [
-    ("cat (3)\ndog (7)\n", {3: "cat", 7: "dog"}), ("lane (0)\nroad (128)\n", {0: "lane", 128: "road"})])
-def test_numbers_in_brackets_may_leave_some_out(tmp_path, text, labels):
+    ("cat,3\ndog,7\n", {3: "cat", 7: "dog"}), ("lane -> 0\nroad -> 128\n", {0: "lane", 128: "road"})])
+def test_numbers_behind_marks_that_no_names_have_may_leave_some_out(tmp_path, text, labels):
     (tmp_path / "names.txt").write_text(text)
     assert read_names(tmp_path / "names.txt") == labels
+
+
+@pytest.mark.parametrize("file", ["names.txt", "classes.txt", "names.csv"])
+@pytest.mark.parametrize("names", [
+    ["ratio 4:3", "photo 16:9", "square 1:1"], ["16:9", "4:3"], ["1:1", "3:2"], ["open 08:30", "closed 10:10"],
+    ["8:30 open", "9:45 busy"], ["closed", "8:30 open", "9:45 busy"]])
+def test_digits_on_both_sides_of_a_colon_are_a_part_of_names(tmp_path, names, file):
+    (tmp_path / file).write_text("\n".join(names))
+    assert list(read_names(tmp_path / file).values()) == names
+
+
+def test_names_that_end_or_begin_in_digits_have_numbers_that_count_from_0(tmp_path):
+    for text in ("iphone 12:0\npixel 5:1\n", "0:iphone 12\n1:pixel 5\n", "5: iphone 12\n7: pixel 5\n"):
+        (tmp_path / "names.txt").write_text(text)
+        assert list(read_names(tmp_path / "names.txt").values()) == ["iphone 12", "pixel 5"]
+    (tmp_path / "names.txt").write_text("0:0\n1:1\n2:2\n")
+    assert read_names(tmp_path / "names.txt") == {0: "0", 1: "1", 2: "2"}
 
 
 def test_the_head_of_a_column_of_names_is_told(tmp_path):
