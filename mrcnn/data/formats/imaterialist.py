@@ -20,6 +20,8 @@ from mrcnn.files import read_json
 
 FORMAT = "imaterialist"
 IN_TWO_WAYS = "named in two ways: the rows of both are taken together"
+BY_BOTH = ("that both names of a photo list with the same class and pixels and other attributes: taken once, with the "
+           "attributes of both")
 SAID_TWICE = "that both names of a photo list with the same class and pixels: taken once"
 CUT = (f"its EncodedPixels have {CELL} characters, and none of the file have more: a spreadsheet cut them off: take "
        "the file as it was before")
@@ -86,7 +88,7 @@ class ImaterialistDataset(AnnotatedDataset):
 
         Returns:
             (list of file names, None where there is none, and where an earlier name has the same: its rows are then
-            that one's; list of names whose file is missing).
+            that one's, and of photos beyond the Scan's limit; list of names whose file is missing).
         """
         file_names, missing = [], {}
         for photo, name in enumerate(scan.names):
@@ -100,12 +102,19 @@ class ImaterialistDataset(AnnotatedDataset):
             file_names.append(file_name)
         for name, file_name in self.find_alike(folder, list(missing), set(file_names)).items():
             file_names[missing.pop(name)] = file_name
-        first = {}
+        first, taken = {}, 0
         for photo, file_name in enumerate(file_names):
-            if file_name is not None and first.setdefault(file_name, photo) != photo:
+            if file_name in first:
                 other, file_names[photo] = first[file_name], None
                 self.note("photo", IN_TWO_WAYS, f"{scan.names[other]} and {scan.names[photo]}")
                 scan.join(photo, other)
+            elif taken == scan.limit:  # taken in as what may be another name of a photo
+                file_names[photo] = None
+                missing.pop(scan.names[photo], None)
+                scan.drop(photo)
+            else:
+                taken += 1
+                first.update({file_name: photo} if file_name is not None else {})
         return file_names, list(missing)
 
     def add_scan(self, annotations: str | os.PathLike, scan: Scan, folder: PhotoFolder, photos: list[str | None],
@@ -149,13 +158,24 @@ class ImaterialistDataset(AnnotatedDataset):
                                rows=(int(bounds[photo]), int(bounds[photo + 1])))
 
     def _said_twice(self, scan, rows, bounds):
-        """{photo of two names: numbers of its rows that another of its names has already}, which are noted."""
+        """{photo of two names: numbers of its rows that another of its names has already}, which are noted.
+
+        The first row gets the attributes that the other alone has.
+        """
         twice = {}
         for photo, names in scan.names_of_rows().items():
-            first, numbers = {}, []
-            for number, (row, name) in enumerate(zip(_drawn(rows, bounds, photo, True), names)):
-                if row[0] is not None and first.setdefault(row, name) != name:
-                    numbers.append(number)
+            first, numbers, labels = {}, [], rows.label[int(bounds[photo]):int(bounds[photo + 1])]
+            for number, (row, name) in enumerate(zip(_drawn(rows, bounds, photo), names)):
+                same = [other for other in first.setdefault(row, []) if names[other] != name]
+                if row[0] is None or not same:
+                    first[row].append(number)
+                    continue
+                numbers.append(number)
+                attributes = rows.labels[labels[number]][1]
+                if all(set(rows.labels[labels[other]][1]) != set(attributes) for other in same):
+                    rows.labels.append((row[0], tuple(dict.fromkeys(rows.labels[labels[same[0]]][1] + attributes))))
+                    labels[same[0]] = len(rows.labels) - 1
+                    self.note("object", BY_BOTH, f"object {number} of {scan.names[photo]}")
             if numbers:
                 twice[photo] = frozenset(numbers)
                 self.note("object", SAID_TWICE, f"object {numbers[0]} of {scan.names[photo]}", len(numbers))

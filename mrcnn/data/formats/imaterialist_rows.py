@@ -8,6 +8,7 @@ import array
 import dataclasses
 import os
 import re
+import urllib.parse
 from collections.abc import Collection
 
 import numpy as np
@@ -24,6 +25,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DELIMITERS = (b",", b";", b"\t")
 MAX_HEADER = 65536  # bytes of the first line
 CELL = 32767  # characters that spreadsheets keep of a cell, Excel and LibreOffice
+BEYOND = -1  # in place of the index of a photo that the limit leaves out
 NONE, MOST_OF_NONE = b"-1", 8  # EncodedPixels of a row without a mask, where rows list photos; bytes with blanks
 
 
@@ -107,7 +109,8 @@ class Scan:
 
     Args:
         path: of the file.
-        limit: number of photos to take, None takes all.
+        limit: number of photos to take, None takes all. What may be another name of one of these is taken too: what
+            is none shows among the files, and is to be dropped.
         categories: ids that a class may have, None: any.
         layout: Layout of the columns, iMaterialist's by default names: list of ImageId, in the order in which they
             occur; sizes: their (H, W); labels: as in Rows, of all photos problems: list of (line, photo index, index of
@@ -119,9 +122,10 @@ class Scan:
                  layout: Layout = Layout()) -> None:
         self.names, self.sizes, self.labels, self.problems, self.photo_problems = [], [], [], [], {}
         self.none_lines, self.twice_lines = [], []
-        self._path, self._limit, self._categories, self._layout = path, limit, categories, layout
+        self._path, self.limit, self._categories, self._layout = path, limit, categories, layout
         self._index, self._texts, self._label_index, self._joined, self._bad_lines = {}, [], {}, {}, []
         self._twice = set()  # labels that list an attribute twice
+        self._forms, self._beyond = set(), False  # plain forms of the photos' names; whether there are further photos
         self._photo, self._label, self._length = array.array("i"), array.array("i"), array.array("q")
         self._start = array.array("q")
         refuse_wide(path)  # rows are found again by their bytes
@@ -166,7 +170,7 @@ class Scan:
             fate = f"{shown(name)} lacks an object now"
             if photo is None:
                 fate = "which photo lacks an object now is not known"
-            if photo is None or photo < len(self.names):
+            if photo != BEYOND:
                 self.problems.append((line, photo, None, "bad entry", f"{reason}: {fate}"))
         self.problems.sort(key=lambda problem: problem[0])
 
@@ -175,8 +179,9 @@ class Scan:
 
         name: of its photo, as far as it can be told
         """
-        if self._limit is None or len(self._index) <= self._limit:
-            self._bad_lines.append((line, name.rpartition(b"_")[0] or name if self._layout.joined else name, reason))
+        name = name.rpartition(b"_")[0] or name if self._layout.joined else name
+        if not self._beyond or name in self._index:
+            self._bad_lines.append((line, name, reason))
 
     def _add(self, line, start, name, pixels, height, width, class_text, attribute_text):
         if self._layout.joined:
@@ -186,14 +191,12 @@ class Scan:
                 return self._bad_line(line, class_text, reason)
         photo = self._index.get(name)
         if photo is None:
-            photo = self._index[name] = len(self._index)
-            if self._limit is None or photo < self._limit:
-                self._add_photo(photo, name, height, width)
+            photo = self._index[name] = self._new_photo(name, height, width)
         label = self._label_index.get((class_text, attribute_text))
         if label is None:
             label = self._label_index[class_text, attribute_text] = self._new_label(class_text, attribute_text)
-        if photo >= len(self.names):
-            return  # beyond the limit
+        if photo == BEYOND:
+            return
         if self._texts[photo] != (height, width) and _size(height, width) != self.sizes[photo]:
             size = b"x".join((height, width)).decode("utf-8", "replace")
             first = b"x".join(self._texts[photo]).decode("utf-8", "replace")
@@ -214,7 +217,15 @@ class Scan:
         self._length.append(len(pixels))
         self._label.append(label)
 
-    def _add_photo(self, photo, name, height, width):
+    def _new_photo(self, name, height, width):
+        """Index of a new photo, or BEYOND."""
+        if self.limit is not None:
+            form = _plain(name)
+            if form not in self._forms and len(self._forms) >= self.limit:
+                self._beyond = True
+                return BEYOND
+            self._forms.add(form)
+        photo = len(self.names)
         self.names.append(name.decode("utf-8", "replace"))
         self.sizes.append(_size(height, width))
         self._texts.append((height, width))
@@ -222,6 +233,7 @@ class Scan:
             self.photo_problem(photo, "bad entry", f"a row has no {self._layout.photo}")
         elif self.sizes[photo] is None and self._layout.sized:
             self.photo_problem(photo, "bad entry", f"it has Height {shown(height)} and Width {shown(width)}")
+        return photo
 
     def _new_label(self, class_text, attribute_text):
         """Index of a new label, or (kind, message)."""
@@ -259,6 +271,11 @@ class Scan:
             problem = "wrong size", f"it has two sizes in pixels (height x width), as {one}, as {two}"
         if problem:
             self.photo_problem(other, *problem)
+
+    def drop(self, photo: int) -> None:
+        """Forget what is wrong with a photo that is beyond the limit."""
+        self.problems = [problem for problem in self.problems if problem[1] != photo]
+        self.photo_problems.pop(photo, None)
 
     def rows_with(self, labels: Collection[int]) -> tuple[int, int | None]:
         """(how many rows have one of some labels; index of the photo of the first, None: there is none)."""
@@ -335,6 +352,12 @@ def _split(row, column, delimiter):
         fields.append(field.replace(b'""', b'"') if quoted and b'""' in field else field)
         place = end + 1 + quoted
     return fields, start
+
+
+def _plain(name):
+    """What all names that one file may have have in common: without folders, ending, capitals and percent signs."""
+    base = urllib.parse.unquote(name.decode("utf-8", "replace")).replace("\\", "/").rpartition("/")[2]
+    return os.path.splitext(base)[0].casefold()
 
 
 def _whole(text):

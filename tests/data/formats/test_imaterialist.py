@@ -419,9 +419,31 @@ def test_objects_that_both_names_of_a_photo_list_count_once(files):
         dataset = load(files(rows))
     assert [entry.number for entry in dataset.objects(0)] == [0, 1] and dataset.object_count(0) == 2
     described = [["a", "1 1", "5", "4", "6_28"], ["a.jpg", "1 1", "5", "4", "6_77"], ROWS[1]]
-    assert load(files(described)).object_count(0) == 2  # other attributes are not lost
+    with pytest.warns(UserWarning, match="1 object that both .*other attributes: .*with the attributes of both"):
+        dataset = load(files(described))
+    assert [entry.attributes for entry in dataset.objects(0)] == [(28, 77)] and dataset.object_count(0) == 1
+    described[1][4] = "6_77_28"  # another order is told as the same
+    described[0][4] = "6_28_77"
+    with pytest.warns(UserWarning) as told:
+        assert load(files(described)).object_count(0) == 1
+    assert not any("attributes of both" in str(warning.message) for warning in told)
     rows = [rows[0], rows[0], rows[1], ROWS[1]]  # under one name it is for `data validate` to tell
     assert load(files(rows)).object_count(0) == 3
+
+
+@pytest.mark.parametrize("limit, rows, expected", [
+    (1, ["a.jpg", "b.jpg", "./a.jpg", "a"], {"a.jpg": 3}), (2, ["b.jpg", "a.jpg", "./a.jpg"], {"b.jpg": 1, "a.jpg": 2}),
+    (2, ["a.jpg", "./a.jpg", "b.jpg"], {"a.jpg": 2, "b.jpg": 1}), (1, ["a.jpg", "A.jpg", "b.jpg"], {"a.jpg": 1})])
+def test_a_limit_takes_all_names_of_a_photo_and_counts_it_once(files, limit, rows, expected):
+    rows = [[name, f"{number + 1} 1", "5", "4", "6"] for number, name in enumerate(rows)]
+    dataset = load(files(rows), limit=limit)
+    assert {dataset.file_name(i): dataset.object_count(i) for i in dataset.image_ids} == expected
+
+
+def test_a_bad_line_of_a_photo_within_the_limit_is_told_wherever_it_is(files):
+    text = b"ImageId,EncodedPixels,Height,Width,ClassId\na.jpg,1 1,5,4,6\nb.jpg,1 1,5,4,6\na.jpg,1 1,5\nb.jpg,1 1,5\n"
+    dataset = load(files(text=text), limit=1, on_error="skip")
+    assert [fault.photo for fault in dataset.faults] == ["line 4"]
 
 
 def test_two_names_that_are_like_one_file_stand_for_none(files):
