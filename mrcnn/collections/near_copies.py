@@ -13,6 +13,7 @@ from mrcnn.data.curation.duplicates import DISTANCE
 SIDE = 4  # cells of a thumbnail in each direction
 # Of stored Lab values, 0..255, to units of CIELAB. Lightness counts half: brightened photos are copies.
 UNITS = np.array([0.5 * 100 / 255, 1, 1], np.float32)
+LOOKED_AT_FIRST = (5, 10, 3)  # cells; mostly these tell two pictures apart, in the middle above all
 UNLIKE = 10  # units that a cell of another picture differs in; copies of photos 20 % brighter or darker mostly by less
 FEW = 20_000  # photos up to which every two are compared, within DISTANCE bits
 BITS = 3  # of more photos, hashes within these are found
@@ -94,13 +95,24 @@ def copy_leaders(hashes: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, int
     if len(hashes) > FEW:
         leaders, crowded = _leaders_of_many(hashes, cells)
         return leaders, BITS, crowded
-    leaders = np.arange(len(hashes))
+    leaders, means = np.arange(len(hashes)), _means(cells)
     for place in range(len(hashes)):
         if leaders[place] == place:
-            near = same_pictures(hashes[place + 1:], cells[place + 1:], hashes[place], cells[place])
-            near = place + 1 + np.flatnonzero(near)
-            leaders[near[leaders[near] == near]] = place
+            near = np.bitwise_count(hashes[place + 1:] ^ hashes[place]) <= DISTANCE
+            _lead(place, place + 1 + np.flatnonzero(near), leaders, cells, means)
     return leaders, DISTANCE, 0
+
+
+def _lead(place, later, leaders, cells, means):
+    """Make a photo the leader of those behind it that have none yet and are like it. later: positions of near hashes"""
+    later = later[leaders[later] == later]
+    # What differs more in its mean differs more in a cell; NaN, of no thumbnail, does not.
+    for values in means:  # one number first: it leaves few
+        later = later[~(np.abs(values[later] - values[place]) > UNLIKE + 0.01)]
+    later = later[~(((means[:, later] - means[:, place, None]) ** 2).sum(axis=0) > (UNLIKE + 0.01) ** 2)]
+    for cell in LOOKED_AT_FIRST:
+        later = later[_like(cells[later, cell:cell + 1], cells[place, cell:cell + 1])]
+    leaders[later[_like(cells[later], cells[place])]] = place
 
 
 def _leaders_of_many(hashes, cells):
@@ -128,18 +140,15 @@ def _leaders_of_many(hashes, cells):
             later, crowded[place] = members[after:min(after + FAR, starts[own + 1])], True
         else:
             later, left = members[np.repeat(begin + sizes - np.cumsum(sizes), sizes) + np.arange(total)], left - total
-        later = later[(later > place) & (leaders[later] == later)]
-        # What differs more in its mean differs more in a cell; NaN, of no thumbnail, does not.
-        later = later[~(((means[later] - means[place]) ** 2).sum(axis=1) > (UNLIKE + 0.01) ** 2)]
-        leaders[later[_like(cells[later], cells[place])]] = place
+        _lead(place, later[later > place], leaders, cells, means)
     return leaders, int(np.count_nonzero(crowded))
 
 
 def _means(cells):
-    """The mean colours of thumbnails in units, float32 [N, 3]; NaN where there is none."""
+    """The mean colours of thumbnails in units, float32 [3, N]; NaN where there is none."""
     means = cells.mean(axis=1, dtype=np.float32) * UNITS
     means[~cells.any(axis=(1, 2))] = np.nan
-    return means
+    return np.ascontiguousarray(means.T)
 
 
 def _near_hashes(hashes):
