@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax
+import keras
 import numpy as np
 
 
@@ -49,13 +50,13 @@ def compiled_as_it_is(model: object) -> Callable:
     """
 
     @jax.jit
-    def call(trainable, others, inputs):
-        return model.stateless_call(trainable, others, inputs, training=False)[0]
+    def call(values, inputs):
+        # Keras' stateless_call tells variables by which of them are trained, and compiled steps outlive a stage.
+        with keras.StatelessScope(zip(model.variables, values, strict=True)):
+            return model.call(inputs, training=False)
 
     def run(inputs):
-        weights = ([variable.value for variable in group]
-                   for group in (model.trainable_variables, model.non_trainable_variables))
-        return jax.tree.map(np.asarray, call(*weights, inputs))
+        return jax.tree.map(np.asarray, call([variable.value for variable in model.variables], inputs))
 
     return run
 

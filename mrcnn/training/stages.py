@@ -127,6 +127,8 @@ def set_trainable_layers(model: object, names: Sequence[str], frozen_norm: bool 
     for layer in model.layers:
         for part in layers_within([layer]) if layer.weights else ():  # Keras passes it on by some backends alone
             part.trainable = layer.name in names and not (frozen_norm and _is_norm(part))
+    # On JAX Keras' compiled steps tell variables by which of them are trained. That of training goes with compile().
+    model.test_function = model.predict_function = None
 
 
 def _is_norm(layer):

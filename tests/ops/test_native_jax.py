@@ -1,4 +1,4 @@
-"""How often JAX compiles where numbers of photos vary, and where the same outputs are asked for again."""
+"""How often JAX compiles where numbers of photos vary, where the same outputs are asked for again, and over stages."""
 
 import importlib.util
 import os
@@ -68,9 +68,53 @@ assert first["map"].shape == second["map"].shape != third["map"].shape
 assert abs(first["map"] - second["map"]).max() > 0
 """
 
+STAGES = START + """
+from tiny_pixels import pixel_network
 
-@pytest.mark.parametrize("script", [BATCHES, GRAPH], ids=["batches", "graph"])
-def test_nothing_is_compiled_twice(script, tmp_path):
+model = pixel_network("deeplabv3plus", sys.argv[1], IMAGES_PER_GPU=2)
+few = Squares().load(2)
+
+
+def seen():
+    return model.label(photos[:1])[0]["probabilities"]
+
+
+def near(one, other):
+    return np.allclose(one, other, atol=1e-5)
+
+
+model.set_trainable("aspp_atrous1.*")
+model.compile(1e-2, 0.9)
+first, loss = seen(), model.losses_on(few)["loss"]
+model.set_trainable("aspp_atrous2.*")  # whose weights have the same shapes
+programs_before = programs[0]
+second = seen()
+assert programs[0] == programs_before
+assert near(first, second), abs(first - second).max()
+assert near(loss, model.losses_on(few)["loss"]), (loss, model.losses_on(few)["loss"])
+kernel = next(weight for weight in model.inference_model.weights if weight.path.startswith("aspp_atrous2"))
+kernel.assign(kernel + 1)  # as a step of the second stage does
+changed = seen()
+assert not near(first, changed)
+model.set_trainable("aspp_atrous1.*")
+assert near(changed, seen())
+"""
+
+
+def test_nothing_is_compiled_twice(tmp_path):
+    run(BATCHES, tmp_path)
+
+
+def test_the_same_outputs_are_compiled_once(tmp_path):
+    run(GRAPH, tmp_path)
+
+
+def test_a_stage_of_other_layers_of_the_same_shapes_leaves_predictions_and_losses(tmp_path):
+    run(STAGES, tmp_path)
+
+
+def run(script, tmp_path):
+    """Run a script on JAX with a folder."""
     tests = pathlib.Path(__file__).parents[1]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)]),
                    "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"}
