@@ -1,5 +1,6 @@
 """What only JAX can tell or do: a network as a compiled function that leaves it as it is, and what computes."""
 
+import warnings
 from collections.abc import Callable
 
 import jax
@@ -12,10 +13,11 @@ def compiled(model: object) -> Callable:
 
     For each number of rows JAX compiles anew, which takes as long as many batches. So fewer rows than once before are
     filled up to the next power of two, or to a number below it that is compiled already: a single photo does not cost
-    as much as a whole batch, and no number of rows as much as twice itself.
+    as much as a whole batch, and no number of rows as much as twice itself. It compiles anew for each shape of canvas
+    too, which is told for those after the first.
 
     Args:
-        model: built keras.Model of a dict of inputs, whose outputs have the rows of the inputs.
+        model: built keras.Model of a dict of inputs, one of them "image", whose outputs have the rows of the inputs.
 
     Returns:
         Function of the model's inputs that gives its outputs as numpy arrays, with the weights of the moment.
@@ -24,7 +26,13 @@ def compiled(model: object) -> Callable:
 
     def filled(inputs):
         rows = len(next(iter(inputs.values())))
-        sizes = known.setdefault(tuple((name, value.shape[1:]) for name, value in sorted(inputs.items())), set())
+        shapes = tuple((name, value.shape[1:]) for name, value in sorted(inputs.items()))
+        if known and shapes not in known:
+            height, width = inputs["image"].shape[1:3]
+            warnings.warn(f"JAX compiles the network anew for canvases of {height} x {width} pixels, as for each other "
+                          "shape once: IMAGE_RESIZE_MODE=square without TEST_SCALES has a single one; the variable "
+                          "JAX_COMPILATION_CACHE_DIR=FOLDER keeps what is compiled for later runs.", stacklevel=2)
+        sizes = known.setdefault(shapes, set())
         power, compiled_sizes = 2 ** (rows - 1).bit_length(), tuple(sizes)
         fresh = power if power < max(compiled_sizes, default=0) else rows
         size = min((size for size in compiled_sizes if rows <= size <= power), default=fresh)

@@ -93,7 +93,10 @@ class ServedModel:
                                "no objects: POST /label.")
 
     def warm(self) -> None:
-        """Run the network, so that no request waits for the making of its graph."""
+        """Run the network on a square photo, so that no request of one shape waits for the making of its graph.
+
+        JAX compiles anew for each other shape of canvas, while the first photo of it waits, and a warning tells.
+        """
         sizes = getattr(self.model, "warming_sizes", lambda: [1])()
         for size in sizes:
             self.run((DETECT if self.finds_objects else LABEL, None), [np.zeros(WARM, np.uint8)] * size)

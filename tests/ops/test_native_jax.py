@@ -55,6 +55,16 @@ served = ServedModel(TinySemantic("inference", TinySettings(IMAGES_PER_GPU=4), s
 assert compiled(served.warm)[0] == 3  # of one, two and four
 for number in range(1, 5):
     assert compiled(served.run, (LABEL, None), photos[:number])[0] == 0
+
+import warnings
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    function = served.model._network()
+    for width in (64, 64, 128, 128):
+        function({"image": np.zeros((1, 64, width, 3), "float32"),
+                  "window": np.array([[0, 0, 64, width]], "float32")})
+anew = [str(warning.message) for warning in told if "JAX compiles" in str(warning.message)]
+assert len(anew) == 2 and "of 64 x 64 pixels" in anew[0] and "of 64 x 128 pixels" in anew[1], anew  # each once
 """
 GRAPH = START + """
 from mrcnn.model import MaskRCNN
