@@ -46,11 +46,13 @@ class PhotoFolder:
         Raises:
             DataError: if the name leads out of the folder, and no file is like it.
         """
-        name = self._inside(name)
-        if name is None:
+        inside = self._inside(name)
+        if inside is None:
             return None
-        place, base = os.path.split(os.path.join(self.path, name))
-        return name if base in self._listed(place) else None
+        place, base = os.path.split(os.path.join(self.path, inside))
+        if base not in self._listed(place):
+            return None
+        return name if inside == name else inside  # the text itself: of many photos a second one takes memory
 
     def find_stem(self, name: str) -> str | None:
         """Name of the photo that is `name` with the ending that it lacks, else None; names that lead out as in `find`.

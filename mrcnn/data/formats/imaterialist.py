@@ -141,11 +141,8 @@ class ImaterialistDataset(AnnotatedDataset):
         for photo, kind, message in sorted(scan.photo_problems.values()):
             self.fault(annotations, Fault(photos[photo] or scan.names[photo], kind, message))
         rows, bounds = scan.rows()
-        places = {name: photo for photo, name in enumerate(photos) if name is not None}
-        lacking = set(missing)
-        places.update({name: photo for photo, name in enumerate(scan.names) if name in lacking})
         self.missing_photos(annotations, folder.path, missing, len(scan.names),
-                            objects=lambda name: _drawn(rows, bounds, places[name]) if name in places else None)
+                            objects=_objects_of(scan, photos, missing, rows, bounds) if missing else None)
         said_twice = self._said_twice(scan, rows, bounds)
         for photo, name in enumerate(photos):
             if name is not None and photo not in scan.photo_problems:
@@ -153,8 +150,9 @@ class ImaterialistDataset(AnnotatedDataset):
                 if turn != 1:
                     size = photo_size(folder.join(name))
                     self.note("photo", NOTES["stored"], name)
+                more = {"dropped": said_twice[photo]} if photo in said_twice else {}  # an entry costs memory, of each
                 self.add_photo(self.source, scan.names[photo], folder.join(name), name, *size, turn=turn,
-                               annotated=scan.sizes[photo], table=rows, dropped=said_twice.get(photo, frozenset()),
+                               annotated=scan.sizes[photo], table=rows, **more,
                                rows=(int(bounds[photo]), int(bounds[photo + 1])))
 
     def _said_twice(self, scan, rows, bounds):
@@ -286,14 +284,18 @@ def encoded_pixels_to_rle(text: bytes, shape: tuple[int, int]) -> dict:
     return run_lengths.from_intervals(first - 1, first - 1 + length, (height, width))
 
 
-def _drawn(rows, bounds, photo, attributes=False):
-    """[(class, EncodedPixels) of each row of a photo]; the class of a bad row is None.
-
-    bounds: as `Scan.rows` has it; attributes: whether (class, attribute ids) are to be in place of the class
-    """
+def _drawn(rows, bounds, photo):
+    """[(class, EncodedPixels) of each row of a photo]; the class of a bad row is None. bounds: as `Scan.rows` has it"""
     some = slice(int(bounds[photo]), int(bounds[photo + 1]))
-    labels = [rows.labels[label] if label >= 0 else None for label in rows.label[some].tolist()]
-    return list(zip(labels if attributes else [label and label[0] for label in labels], rows.texts(some)))
+    classes = [rows.labels[label][0] if label >= 0 else None for label in rows.label[some].tolist()]
+    return list(zip(classes, rows.texts(some)))
+
+
+def _objects_of(scan, photos, missing, rows, bounds):
+    """Function of a missing name, or a file's, that gives its rows as `_drawn` does, or None of another file."""
+    places, lacking = {name: photo for photo, name in enumerate(photos) if name is not None}, set(missing)
+    places.update({name: photo for photo, name in enumerate(scan.names) if name in lacking})
+    return lambda name: _drawn(rows, bounds, places[name]) if name in places else None
 
 
 # --- Files beside the CSV --------------------------------------------------------------------------------------------

@@ -287,6 +287,8 @@ class Scan:
 
         It is None for a line that cannot be taken apart; so is the photo, where that is not known.
         """
+        if not self.problems:
+            return []
         photos, order, bounds = self._order()
         numbers = np.empty(len(order), np.int64)
         numbers[order] = np.arange(len(order)) - bounds[photos[order]]
@@ -295,6 +297,8 @@ class Scan:
 
     def names_of_rows(self) -> dict[int, list[int]]:
         """{photo that other names were joined to: index of the name that each of its rows has, in the rows' order}."""
+        if not self._joined:
+            return {}
         _, order, bounds = self._order()
         named = np.array(self._photo, np.int32)[order]
         return {photo: named[bounds[photo]:bounds[photo + 1]].tolist() for photo in set(self._joined.values())}
