@@ -11,7 +11,9 @@ class Plan:
 
     STAGES = "heads:20:1e-3,all:20:1e-4"  # --stages, in the settings so that a resumed run remembers them
     AUGMENT = "flip"  # --augment, of the stages that name none
-    CLASSES = None  # names of the classes to learn, in their order, others being left out; None: all of the data
+    # Names of the classes to learn, in their order, others being left out; "NEW=OLD+OLD" is one of several, "*" all
+    # that no other entry takes. None: all of the data.
+    CLASSES = None
     RECIPE = None  # what --preset auto chose, a line a choice
 
 

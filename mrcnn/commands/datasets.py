@@ -11,7 +11,7 @@ from mrcnn.commands.options import add_matte, parse_setting, positive
 from mrcnn.commands.own_data import ARRAYS, data_name, name_of, open_own, parameters, reads, splits_itself
 from mrcnn.commands.settings import DRAWN_PICTURES, DRAWN_SIZE
 from mrcnn.commands.splits import ALIASES, carried_part, split_file
-from mrcnn.data.class_names import check_class_names, listed_classes
+from mrcnn.data.class_names import check_class_names, joined_already, listed_classes
 from mrcnn.data.formats import READERS, located, open_dataset
 from mrcnn.data.formats.archives import is_archive
 from mrcnn.errors import DataError, UsageError
@@ -278,13 +278,19 @@ def _chosen_classes(dataset, options, annotations):
             f"CLASSES of {config.__name__} are {', '.join(names)}, but {name_of(options.program.dataset)} registers "
             f"{', '.join(dataset.class_names[1:])}: let them agree, or leave CLASSES out."
         )
-    left = [name for name in dataset.class_names[1:] if name not in names]
+    names, gone = joined_already(names, dataset.class_names[1:])
+    if gone:
+        warnings.warn(f"{data_name(options, annotations)}: no class {', '.join(gone)}, and all classes that CLASSES "
+                      "makes of such: taken as data in which they are one already.", stacklevel=2)
+    chosen = choose_classes(dataset, names)
+    left = [str(info["name"]) for info in dataset.class_info[1:]
+            if not chosen.map_source_class_id(f"{info['source']}.{info['id']}")]
     if left:
         shown = ", ".join(left[:5]) + (", ..." if len(left) > 5 else "")
         count = "1 class is" if len(left) == 1 else f"{len(left)} classes are"
         warnings.warn(f"{data_name(options, annotations)}: {count} left out with its objects ({shown}): CLASSES names "
                       f"{', '.join(names)}.", stacklevel=2)
-    return choose_classes(dataset, names)
+    return chosen
 
 
 def drawn_pictures(subset: str, limit: int | None = None) -> DrawnPeople:

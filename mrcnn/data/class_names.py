@@ -1,5 +1,6 @@
 """Whether two lists of class names say the same: a class id means a class only as long as they do."""
 
+import difflib
 import os
 import warnings
 from collections import Counter
@@ -152,3 +153,81 @@ def check_knows(model: object, dataset: object) -> None:
     check_class_names(getattr(model, "class_names", None), getattr(dataset, "class_names", None), "The model knows",
                       "the data set has", "give photos of the model's classes, in its order of add_class, or set "
                       "model.class_names to the data set's if they mean the same")
+
+
+def members_of_classes(names: Sequence[str], known: Sequence[str]) -> dict[str, list[str]]:
+    """Read which classes of the data each class to learn is made of.
+
+    Args:
+        names: of the classes to learn, each a class of the data; "NEW=OLD+OLD", which makes one class of several, or
+            gives one another name; or "*", all that no other entry takes, in the data's order.
+        known: names of the data's classes.
+
+    Returns:
+        {name of a class to learn: the names of the data's classes that it is made of}, in the order of `names`.
+
+    Raises:
+        DataError: naming the entry, if the data have no such class, a class or a name is taken twice, or a class would
+            have the name of another one of the data, which it does not take.
+    """
+    entries = [_entry(str(name), known) for name in names]
+    taken = [old for _, olds in entries for old in olds]
+    rest = [name for name in known if name not in taken]
+    chosen, everything = {}, "*" not in known
+    for new, olds in entries:
+        for name, members in ([(name, [name]) for name in rest] if everything and new == "*" else [(new, olds)]):
+            for old in members:
+                if old not in known or taken.count(old) > 1:
+                    raise _no_class(old, known)
+            if name in chosen:
+                raise _no_class(name, [*known, name])
+            if name in known and name not in members:
+                raise DataError(f"CLASSES: {name}={'+'.join(members)} has the name of a class of the data that it does "
+                                f"not take: give another name, or {name}={'+'.join([name, *members])} to join them.")
+            chosen[name] = members
+    return chosen
+
+
+def names_taken(names: Sequence[str]) -> set[str]:
+    """Names that may be of classes of the data, in entries as `members_of_classes` takes them."""
+    olds = [str(name).partition("=")[2].strip() for name in names]
+    return {*map(str, names), *olds, *(part.strip() for text in olds for part in text.split("+"))} - {""}
+
+
+def joined_already(names: Sequence[str], known: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take entries for what they would make, where data have that as it is and none of what it would be made of.
+
+    Args:
+        names, known: as for `members_of_classes`.
+
+    Returns:
+        (the entries, "footwear" in place of "footwear=boots+footwear" where the data have no boots and no class whose
+        name is near to that, so that it is no slip; names of the classes that the data do not have any more).
+    """
+    entries, gone = [], []
+    for name in map(str, names):
+        new, olds = _entry(name, known)
+        others = [old for old in olds if old != new]
+        rest = [other for other in known if other != new]
+        if new in known and others and not any(difflib.get_close_matches(old, rest, 1) for old in others):
+            gone += others
+            name = new
+        entries.append(name)
+    return entries, gone
+
+
+def _entry(name, known):
+    """(name of a class to learn, names of the data's classes that it is made of); of "*" none."""
+    new, equals, olds = (part.strip() for part in name.partition("="))
+    if name in known or not (equals and new and olds):
+        return name, [] if name == "*" and name not in known else [name]
+    return new, [olds] if olds in known else [old.strip() for old in olds.split("+")]
+
+
+def _no_class(name, known):
+    """The DataError of a name that the data do not have, or that is named twice."""
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f" (did you mean {close[0]!r}?)" if close and name not in known else ""
+    what = "are named twice" if name in known else "are none of the data's"
+    return DataError(f"CLASSES: {name!r} {what}{hint}: take some of {', '.join(dict.fromkeys(known))}, each once, as "
+                     """'CLASSES=["NAME", "NAME"]'; "NEW=NAME+NAME" makes one class of several.""")

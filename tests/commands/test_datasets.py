@@ -200,5 +200,10 @@ def test_equal_lists_of_categories_serve_together_and_classes_may_be_typed_as_a_
         with pytest.warns(UserWarning, match="hat: kept as a class, .*: CLASSES names it"):
             dataset = fashion_datasets.open_data(options(annotations=str(photos / "b.json"), set=[text]))
         assert dataset.class_names == ["BG", "cap", "hat"]
+    dataset = fashion_datasets.open_data(options(annotations=str(photos / "a.json"), set=["CLASSES=wear=hat+cap"]))
+    assert dataset.class_names == ["BG", "wear"] and dataset.object_classes(0).tolist() == [1]
+    with pytest.warns(UserWarning, match="no class hat, and all classes that CLASSES makes of such"):
+        dataset = fashion_datasets.open_data(options(annotations=str(photos / "b.json"), set=["CLASSES=cap=hat+cap"]))
+    assert dataset.class_names == ["BG", "cap"] and dataset.object_classes(0).tolist() == [1]
     with pytest.raises(DataError, match="'cup' are none of the data's.*'cap'.*, each once, as 'CLASSES="):
         fashion_datasets.open_data(options(annotations=str(photos / "b.json"), set=["CLASSES=cup"]))

@@ -235,6 +235,31 @@ def test_classes_that_are_not_there_are_named(tmp_path):
         choose_classes(dataset, ["hat", "hat"])
 
 
+def test_several_classes_become_one(tmp_path):
+    whole = open_dataset(coco_file(tmp_path))  # photo 0 has a hat, a coat and a shoe, photo 1 a coat
+    chosen = choose_classes(whole, ["*", "wear=hat+coat"])
+    assert whole.class_names == ["BG", "hat", "coat", "shoe"] and chosen.class_names == ["BG", "shoe", "wear"]
+    assert chosen.load_mask(0)[1].tolist() == [2, 2, 1] and chosen.object_classes(1).tolist() == [2]
+    assert (chosen.load_mask(0)[0] == whole.load_mask(0)[0]).all()
+    truth = ground_truth_from_dataset(chosen)
+    assert [annotation["category_id"] for annotation in truth["annotations"]] == [1, 1, 5, 1]
+    assert {category["name"]: category["id"] for category in truth["categories"]} == {"shoe": 5, "wear": 1}
+    # In turn: what is one stays one, under another name, as a part of another, or left out.
+    assert choose_classes(chosen, ["worn = wear"]).object_classes(0).tolist() == [1, 1]
+    assert choose_classes(chosen, ["all=shoe+wear"]).object_classes(0).tolist() == [1, 1, 1]
+    assert choose_classes(chosen, ["shoe"]).object_classes(0).tolist() == [1]
+    assert choose_classes(select(chosen, [1]), ["wear"]).object_classes(0).tolist() == [1]
+    assert choose_classes(whole, ["hat", "wear=coat+shoe"]).object_classes(0).tolist() == [1, 2, 2]
+
+
+def test_classes_of_photos_labelled_for_some_only_do_not_become_one(tmp_path):
+    dataset = open_dataset(coco_file(tmp_path))
+    dataset.image_info[0]["class_lists"] = {"neg_category_ids": [2]}
+    with pytest.raises(DataError, match="labelled for some classes only"):
+        choose_classes(dataset, ["wear=hat+coat"])
+    assert choose_classes(dataset, ["cap=hat"]).class_names == ["BG", "cap"]
+
+
 def test_a_group_without_objects_is_a_class_where_others_have_it_as_one(tmp_path):
     path = coco_file(tmp_path)
     content = json.loads((tmp_path / "a.json").read_text())

@@ -8,7 +8,10 @@ from mrcnn.data.class_names import (
     check_class_names,
     check_knows,
     first_difference,
+    joined_already,
     listed_classes,
+    members_of_classes,
+    names_taken,
     same_classes,
     written_classes,
 )
@@ -84,3 +87,48 @@ def test_classes_of_one_name_are_told_apart_and_told():
 @pytest.mark.filterwarnings("error")
 def test_names_that_differ_stay_as_they_are():
     assert written_classes(of_names("a  b", "a b", "A b", "a, b"), "o.xml") == ["a  b", "a b", "A b", "a, b"]
+
+
+KNOWN = ["hat", "boots", "shoe", "a+b", "*b=c"]
+
+
+@pytest.mark.parametrize("names, members", [
+    (["shoe", "hat"], {"shoe": ["shoe"], "hat": ["hat"]}),
+    (["footwear=boots+shoe", "hat"], {"footwear": ["boots", "shoe"], "hat": ["hat"]}),
+    (["shoe = shoe + boots"], {"shoe": ["shoe", "boots"]}),
+    (["cap=hat"], {"cap": ["hat"]}),
+    (["x=a+b", "*b=c"], {"x": ["a+b"], "*b=c": ["*b=c"]}),  # names of classes go before what they might say
+    (["*", "footwear=boots+shoe"],
+     {"hat": ["hat"], "a+b": ["a+b"], "*b=c": ["*b=c"], "footwear": ["boots", "shoe"]}),
+    (["shoe=shoe+hat", "*"], {"shoe": ["shoe", "hat"], "boots": ["boots"], "a+b": ["a+b"], "*b=c": ["*b=c"]}),
+])
+def test_classes_to_learn_are_made_of_classes_of_the_data(names, members):
+    found = members_of_classes(names, KNOWN)
+    assert found == members and list(found) == list(members)
+    assert {old for olds in members.values() for old in olds} <= names_taken(names) | set(KNOWN if "*" in names else ())
+
+
+@pytest.mark.parametrize("names, told", [
+    (["footwear=boot+shoe"], "'boot' are none of the data's .did you mean 'boots'"),
+    (["f=boots+boots"], "'boots' are named twice"),
+    (["hat", "f=hat+boots"], "'hat' are named twice"),
+    (["f=hat", "f=boots"], "'f' are named twice"),
+    (["*", "*"], "'hat' are named twice"),
+    (["shoe=boots"], "shoe=boots has the name of a class of the data .*or shoe=shoe.boots to join them"),
+    (["=hat"], "'=hat' are none"), (["f="], "'f=' are none"), (["f=hat+"], "'' are none"),
+])
+def test_classes_that_cannot_be_made_are_refused(names, told):
+    with pytest.raises(DataError, match=told):
+        members_of_classes(names, KNOWN)
+
+
+def test_data_in_which_classes_are_one_already():
+    for first in ("*", "hat"):
+        names = [first, "footwear=boots+shoe"]
+        assert joined_already(names, ["hat", "footwear"]) == ([first, "footwear"], ["boots", "shoe"])
+        assert joined_already(names, ["hat", "boots", "shoe"]) == (names, [])
+        assert joined_already(names, ["boots", "shoe", "footwear"]) == (names, [])  # of these it would be made
+    assert joined_already(["shoe=boots+shoe"], ["hat", "shoe"]) == (["shoe"], ["boots"])
+    slip = ["*", "shoe=boot+shoe"]  # boots are there
+    assert joined_already(slip, KNOWN) == (slip, [])
+    assert joined_already(["hat", "cap=boots"], ["hat"]) == (["hat", "cap=boots"], [])
