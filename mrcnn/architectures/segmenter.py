@@ -8,7 +8,6 @@ are.
 
 import json
 import os
-import random
 import re
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -29,6 +28,7 @@ from mrcnn.inference.views import network_config
 from mrcnn.ops.backends import check_backend
 from mrcnn.training import state
 from mrcnn.training.devices import devices_for
+from mrcnn.training.new_weights import drawn_by, drawn_by_after, seeded
 from mrcnn.training.runs import escaped, find_last_checkpoint, folder_of, new_folder, told_of_new_run
 from mrcnn.weights import files as weights
 from mrcnn.weights.trained_with import readable, settings_by_layers, told_of_settings
@@ -53,6 +53,7 @@ class Segmenter(Predictor, Trainable):
         class_names: names by class id, background first; None before training or loading tells them.
         keras_model: the graph of the mode.
         training_model, inference_model: both graphs, which share their weights.
+        drawn_by: what drew the weights that the network began with, those loaded too; None where that is not known.
 
     Attributes of a subclass:
         architecture: its name in `mrcnn.architectures.ARCHITECTURES`; None stands for "module:Class", under which
@@ -81,15 +82,11 @@ class Segmenter(Predictor, Trainable):
         self._state = self._settings_before = None  # of the loaded checkpoint, until a stage takes them up
         self.stage = None  # {"layers", "learning_rate", "epochs", "first_epoch"} in training, or to go on with
         self.set_log_dir()
-        # Keras draws the seeds of new weights from Python's generator, which the caller gets back as it was.
-        generator = random.getstate()
-        random.seed(config.SEED)
-        try:
+        with seeded(config.SEED):
             with config.building(), self.devices.scope():
                 self.training_model, self.inference_model = self.build_networks(network_config(config))
             self.devices.adopt(self.training_model, self.inference_model)
-        finally:
-            random.setstate(generator)
+        self.drawn_by = drawn_by(config)
         self.training_model.segmenter = self.inference_model.segmenter = self  # for files in Keras' own way
         # Detection shapes follow what is found, which XLA on TensorFlow cannot compile.
         if keras.backend.backend() == "tensorflow":
@@ -312,14 +309,17 @@ class Segmenter(Predictor, Trainable):
         Raises:
             CheckpointError: as for `load_weights`.
         """
-        theirs = weights.read_attributes(path)["architecture"]
+        written = weights.read_attributes(path)
+        theirs = written["architecture"]
         if not by_name and not self._is_of(theirs):
             raise CheckpointError(f"{path} is of the architecture {theirs}, this network is "
                                   f"{self.architecture_name()}: load it by mrcnn.architectures.load(path), or pass "
                                   "by_name=True to load what both have.")
         exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude or ())
         stored = self.read_weights(path, exclude)
-        return weights.load_weights(path, self.training_model, by_name, exclude, stored, fitting, begin)
+        report = weights.load_weights(path, self.training_model, by_name, exclude, stored, fitting, begin)
+        self.drawn_by = drawn_by_after(self.drawn_by, written, stored, report)
+        return report
 
     def _classes_loaded(self, report):
         """Whether the layers of classes are a file's, whose names of classes then hold."""
@@ -361,6 +361,7 @@ class Segmenter(Predictor, Trainable):
             "mrcnn_class_names": json.dumps(self.class_names),
             "mrcnn_epoch": self.epoch,
             "mrcnn_version": __version__,
+            **({"mrcnn_drawn_by": self.drawn_by} if self.drawn_by else {}),
         }
         weights.write_weights(path, self.training_model, attributes)
 

@@ -97,10 +97,10 @@ def broken_weights(d: dict) -> Finding | None:
 
 
 def untrained_weights(d: dict) -> Finding | None:
-    untrained, trained = d["weights"]["untrained"], d["weights"]["trained"]
+    untrained, others = d["weights"]["untrained"], {*d["weights"]["trained"], *d["weights"]["unknown"]}
     if not untrained:
         return None
-    parts = [f"the {part} ({_some(layers)})" if trained.get(part) else f"the whole {part}"
+    parts = [f"the {part} ({_some(layers)})" if part in others else f"the whole {part}"
              for part, layers in untrained.items()]
     epoch = "" if d["epoch"] is None else f" The checkpoint is of epoch {d['epoch']}."
     number = sum(map(len, untrained.values()))

@@ -58,9 +58,11 @@ def weight_summary(weights: dict, layout: Layout = MASK_RCNN) -> dict:
 
     Returns:
         {layers: number, nonfinite, zero, constant: names of layers, untrained: {part: [layers that are what they began
-        with]}, trained: {part: number of others whose beginning is known}}.
+        with]}, trained: {part: number of others whose beginning is known}, unknown: {part: number of those of which it
+        is not}}.
     """
-    summary = {"layers": len(weights), "nonfinite": [], "zero": [], "constant": [], "untrained": {}, "trained": {}}
+    summary = {"layers": len(weights), "nonfinite": [], "zero": [], "constant": [], "untrained": {}, "trained": {},
+               "unknown": {}}
     for name, (kernel, initial) in weights.items():
         if not np.isfinite(kernel).all():
             summary["nonfinite"].append(name)
@@ -70,8 +72,9 @@ def weight_summary(weights: dict, layout: Layout = MASK_RCNN) -> dict:
             summary["constant"].append(name)
         elif initial is not None and np.array_equal(kernel, initial):
             summary["untrained"].setdefault(layout.part_of(name), []).append(name)
-        elif initial is not None:
-            summary["trained"][layout.part_of(name)] = summary["trained"].get(layout.part_of(name), 0) + 1
+        else:
+            numbers, part = summary["unknown" if initial is None else "trained"], layout.part_of(name)
+            numbers[part] = numbers.get(part, 0) + 1
     return summary
 
 

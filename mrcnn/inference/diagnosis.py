@@ -213,15 +213,29 @@ class Stages:
 
 
 def kernels(model: object) -> dict[str, tuple]:
-    """{layer: (kernel, the one that it began with, or None)} of a model: seeds of new weights are those of its SEED."""
+    """{layer: (kernel, the one that it began with, or None where that is not known)} of a model.
+
+    Those that it began with are drawn again. Where something else drew them, as another backend, or where that is not
+    known, only a kernel that is the same tells what it began with; of how many that is not known is told.
+    """
     import keras
 
-    kernels_of = {}
+    from mrcnn.training.new_weights import drawn_by
+
+    here, unknown, kernels_of = drawn_by(model.config), 0, {}
     for label, layer in layers_of(model.keras_model):
         for name, kernel in weights_of(layer).items():
             begin = getattr(layer, f"{name.removesuffix('_kernel')}_initializer", None)
             if name.split("/")[-1] in KERNELS:
                 known = isinstance(getattr(begin, "seed", None), int)  # then it gives the same numbers every time
                 begun = keras.ops.convert_to_numpy(begin(kernel.shape, kernel.dtype.name)) if known else None
+                if begun is not None and model.drawn_by != here and not np.array_equal(kernel, begun):
+                    begun, unknown = None, unknown + 1
                 kernels_of[f"{label}/{name}" if label in kernels_of else label] = kernel, begun
+    if unknown:
+        known = (f"the checkpoint's first weights were drawn by {model.drawn_by}" if model.drawn_by else
+                 "the checkpoint, of an earlier version or of several networks, does not tell what drew its first ones")
+        warnings.warn(f"Whether anything has trained {unknown} layer{'s' * (unknown > 1)} is not known: {known}, and "
+                      f"here {here} draws them. Diagnose with the same backend (KERAS_BACKEND), kind of device and "
+                      "SEED to find layers that are as they began.", stacklevel=3)
     return kernels_of

@@ -36,6 +36,8 @@ class GraphWithFiles(keras.Model):
 
     def load_weights(self, filepath: str | os.PathLike, skip_mismatch: bool = False, **options: object) -> None:
         if not self._is_plain(filepath):
+            if self.segmenter is not None:
+                self.segmenter.drawn_by = None  # Keras' files do not tell
             return super().load_weights(filepath, skip_mismatch, **options)
         unknown = sorted(set(options) - {"by_name"})
         if unknown:

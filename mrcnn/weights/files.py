@@ -2,7 +2,8 @@
 
 One group a layer with its weights as `layer/kernel:0` and so on, the attribute `layer_names` on the root and
 `weight_names` on each group; what a network writes otherwise its `Layout` tells. Our files add root attributes: the
-architecture, the settings, the class names and the epoch, which is all that detection needs.
+architecture, the settings, the class names and the epoch, which is all that detection needs, and what drew the weights
+that the network began with.
 """
 
 import dataclasses
@@ -359,9 +360,9 @@ def names_in(path: str | os.PathLike) -> dict[str, set[str]]:
 
 
 def read_attributes(path: str | os.PathLike) -> dict:
-    """{"architecture": name, "config": dict, "class_names": list, "epoch": int} that our files carry, or None each."""
+    """{"architecture", "config": dict, "class_names": list, "epoch": int, "drawn_by"} of our files, or None each."""
     if is_foreign(path):
-        return {"architecture": None, "config": None, "class_names": None, "epoch": None}
+        return dict.fromkeys(("architecture", "config", "class_names", "epoch", "drawn_by"))
     with open_hdf5(path) as file:
         if "optimizer" in file and "stage" in file.attrs:
             raise CheckpointError(f"{path} is the state of the optimizer beside a checkpoint, which training reads by "
@@ -370,14 +371,14 @@ def read_attributes(path: str | os.PathLike) -> dict:
             config = read_json(file.attrs, "mrcnn_config", dict)
             names = read_json(file.attrs, "mrcnn_class_names", (list, type(None)))
             epoch = read_number(file.attrs, "mrcnn_epoch")
-            architecture = read_text(file.attrs, "mrcnn_architecture")
+            architecture, drawn_by = (read_text(file.attrs, f"mrcnn_{name}") for name in ("architecture", "drawn_by"))
         except ValueError as error:
             raise CheckpointError(f"{path}: its attribute {error}: use another checkpoint.") from error
     if names is not None and not all(isinstance(name, str) for name in names):
         raise CheckpointError(f"{path}: its class names are no texts: use another checkpoint.")
     if architecture is None and config is not None:
         architecture = DEFAULT_ARCHITECTURE
-    return {"architecture": architecture, "config": config, "class_names": names, "epoch": epoch}
+    return {"architecture": architecture, "config": config, "class_names": names, "epoch": epoch, "drawn_by": drawn_by}
 
 
 def _checkpoint_beside(path):

@@ -45,6 +45,8 @@ def test_weights_that_nothing_trained():
     finding = only(diagnosis(weights=weights, epoch=0))
     assert finding.kind == "untrained_heads" and finding.text.startswith("2 layers hold just the random numbers")
     assert "the mask head (mrcnn_mask), the whole proposal head" in finding.text and "epoch 0" in finding.text
+    weights = weight_summary({"mrcnn_mask": (KERNEL, KERNEL), "mrcnn_mask_conv1": (KERNEL, None)})
+    assert "in the mask head (mrcnn_mask)." in only(diagnosis(weights=weights)).text  # the other may be trained
     backbone = weight_summary({"res2a": (KERNEL, KERNEL), "mrcnn_mask": (KERNEL, KERNEL + 1)})
     assert only(diagnosis(weights=backbone)).kind == "untrained_backbone"
     assert "--weights imagenet" in only(diagnosis(weights=backbone)).remedy

@@ -39,6 +39,7 @@ def test_weights_of_every_kind():
     assert summary == {
         "layers": 8, "nonfinite": ["rpn_class_raw"], "zero": ["mrcnn_bbox_fc"], "constant": ["mrcnn_mask"],
         "untrained": {"backbone": ["res2a"], "mask head": ["mrcnn_mask_conv1"]}, "trained": {"backbone": 1},
+        "unknown": {"pyramid": 1, "box head": 1},
     }
 
 

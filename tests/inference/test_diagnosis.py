@@ -166,3 +166,21 @@ def test_layers_as_they_began_are_told(tiny):
         assert not np.array_equal(kernel, begun)
     finally:
         layer.set_weights(before)
+
+
+@pytest.mark.parametrize("drawer, told", [
+    ("abacus on a processor, SEED=0", "first weights were drawn by abacus on a processor, SEED=0, and here "),
+    (None, "of an earlier version or of several networks, does not tell what drew"),
+])
+def test_where_others_drew_the_weights_only_equal_ones_tell_how_they_began(drawer, told, tiny, monkeypatch, recwarn):
+    monkeypatch.setattr(tiny, "drawn_by", drawer)
+    assert all(np.array_equal(kernel, begun) for kernel, begun in diagnosis.kernels(tiny).values()) and not recwarn
+    layer = tiny.inference_model.get_layer("mrcnn_mask")
+    before = layer.get_weights()
+    layer.kernel.assign(layer.kernel + 1e-6)
+    try:
+        with pytest.warns(UserWarning, match=f"trained 1 layer is not known: .*{told}.*KERAS_BACKEND"):
+            kernels = diagnosis.kernels(tiny)
+    finally:
+        layer.set_weights(before)
+    assert [name for name, (_, begun) in kernels.items() if begun is None] == ["mrcnn_mask"]
