@@ -31,7 +31,7 @@ from mrcnn.training.callbacks import (
 )
 from mrcnn.training.devices import on_processor
 from mrcnn.training.ema import MeanWeights
-from mrcnn.training.machine import warn_of_slow_precision
+from mrcnn.training.machine import warn_of_shapes, warn_of_slow_precision
 from mrcnn.training.optimizer import make_optimizer, rate_text, unscaled, warm_up_text
 from mrcnn.training.plateau import LowerOnPlateau
 from mrcnn.training.runs import claim, claim_new, escaped
@@ -235,6 +235,7 @@ class Trainable:
         warn_of_unused(self.config)
         if on_processor():
             warn_of_slow_precision(self.config.PRECISION)
+        warn_of_shapes(self.config)
         self.config.save(os.path.join(self.log_dir, "config.json"))
         rate = rate_text(self.config, learning_rate)
         print(f"\nStarting at epoch {self.epoch} of {epochs}, learning rate {rate}, run {self.log_dir}\n")

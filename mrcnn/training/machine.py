@@ -1,9 +1,12 @@
-"""What a machine has for a training: cores, and memory that is free."""
+"""What a machine has for a training: cores, and memory that is free; and which settings are slow on it."""
 
 import os
 import shutil
 import subprocess
 import warnings
+
+from mrcnn.config import FIXED_CANVAS_MODES, Settings
+from mrcnn.data.images import NETWORK_STRIDE
 
 UNLIMITED = 2**60  # bytes; a cgroup of the first version writes some such number for no limit
 CGROUPS = (("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
@@ -115,6 +118,24 @@ def warn_of_slow_precision(precision: str) -> None:
         better = "mixed_bfloat16" if has_arithmetic("mixed_bfloat16") else "float32"
         warnings.warn(f"PRECISION={precision!r}: no accelerator was found, and this processor has no such arithmetic; "
                       f"{better!r} is likely faster on it.", stacklevel=3)
+
+
+def warn_of_shapes(config: Settings) -> None:
+    """Warn, on JAX, of a Config.IMAGE_RESIZE_MODE that gives batches of several shapes: each is compiled for.
+
+    Args:
+        config: settings of the training.
+    """
+    import keras  # not above: who asks for cores and memory alone does without it
+
+    mode = config.IMAGE_RESIZE_MODE
+    single = mode in FIXED_CANVAS_MODES or (mode == "rectangle" and config.IMAGE_MAX_DIM <= NETWORK_STRIDE)
+    if keras.backend.backend() == "jax" and not single:
+        buckets = " and ASPECT_BUCKETS=False" if config.ASPECT_BUCKETS else ""
+        warnings.warn("JAX compiles the training step anew for each shape of a batch, which takes seconds to minutes, "
+                      f"and with IMAGE_RESIZE_MODE={mode} shapes follow the photos: IMAGE_RESIZE_MODE=square{buckets} "
+                      "has a single one; the variable JAX_COMPILATION_CACHE_DIR=FOLDER keeps what is compiled for "
+                      "later runs.", stacklevel=3)
 
 
 def held_memory(most: bool = False) -> int | None:

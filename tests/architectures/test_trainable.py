@@ -222,6 +222,14 @@ def test_settings_of_no_effect_are_told_where_a_training_begins(tmp_path):
         model.train(Squares().load(2), None, RATE, 1, "all")
 
 
+def test_shapes_of_batches_are_looked_at_where_a_training_begins(tmp_path, monkeypatch):
+    model, asked = TinySemantic("training", TinySettings(), str(tmp_path)), []
+    model._fit = lambda *_: None
+    monkeypatch.setattr("mrcnn.architectures.trainable.warn_of_shapes", asked.append)
+    model.train(Squares().load(2), None, RATE, 1, "all")
+    assert asked == [model.config]
+
+
 def test_norms_of_a_nested_backbone_stay_as_they_are(tmp_path):
     """TRAIN_BN=False: a step changes the convolutions, and neither scale and shift nor statistics of the norms."""
     def nested(image):

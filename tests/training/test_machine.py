@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 
+from mrcnn.config import Config
 from mrcnn.training import machine
 
 
@@ -112,3 +113,23 @@ def test_a_precision_that_the_processor_has_not_is_told(precision, known, better
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             machine.warn_of_slow_precision(precision)
+
+
+SEVERAL = [("rectangle", {}), ("pad64", {}), ("none", {}), ("rectangle", {"ASPECT_BUCKETS": True})]
+ONE = [("square", {}), ("crop", {}), ("rectangle", {"IMAGE_MIN_DIM": 0, "IMAGE_MAX_DIM": 64})]
+
+
+@pytest.mark.parametrize("mode, others", SEVERAL)
+def test_batches_of_several_shapes_are_told_on_jax(mode, others, monkeypatch):
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    remedy = "square and ASPECT_BUCKETS=False has" if others else "square has"
+    with pytest.warns(UserWarning, match=f"for each shape.*IMAGE_RESIZE_MODE={mode} shapes .*{remedy}.*CACHE_DIR"):
+        machine.warn_of_shapes(Config(IMAGE_RESIZE_MODE=mode, **others))
+
+
+@pytest.mark.parametrize("backend, cases", [("jax", ONE), ("tensorflow", SEVERAL), ("torch", SEVERAL)])
+def test_batches_of_one_shape_and_other_backends_say_nothing(backend, cases, monkeypatch, recwarn):
+    monkeypatch.setattr("keras.backend.backend", lambda: backend)
+    for mode, others in cases:
+        machine.warn_of_shapes(Config(IMAGE_RESIZE_MODE=mode, **others))
+    assert not recwarn.list
