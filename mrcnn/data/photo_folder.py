@@ -25,6 +25,9 @@ class PhotoFolder:
         path: of the folder.
         note: called as `Reporting.note` where one of several files is taken for a name; None: nobody is told.
 
+    Attributes:
+        several: {name of a file that `find_stem` took of several: words that tell it}.
+
     Raises:
         DataError: if there is none.
     """
@@ -34,7 +37,7 @@ class PhotoFolder:
         if not os.path.isdir(self.path):
             raise DataError(f"{self.path}: no such image folder: give the folder of the photos.")
         self._names, self._stems, self._alike, self._renamed = {}, {}, None, {}
-        self._note, self._noted = note, set()
+        self._note, self.several = note, {}
 
     def find(self, name: str) -> str | None:
         """Name of the file that `name` is (subfolders allowed), else None.
@@ -75,9 +78,10 @@ class PhotoFolder:
         if not endings:
             return None
         first, *others = sorted(endings, key=lambda ending: PHOTO_ENDINGS.index(ending.lower()))
-        if others and self._note is not None and name not in self._noted:
-            self._noted.add(name)
-            self._note("photo", SEVERAL_ENDINGS, f"{name + first}, not {name + others[0]}")
+        if others and name + first not in self.several:
+            words = self.several[name + first] = f"{name + first}, not {name + others[0]}"
+            if self._note is not None:
+                self._note("photo", SEVERAL_ENDINGS, words)
         return name + first
 
     def find_alike(self, names: Sequence[str], taken: Container[str | None] = ()) -> dict[str, str]:

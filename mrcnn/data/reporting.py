@@ -112,10 +112,22 @@ class Reporting(Dataset):
             {name: name of the file}.
         """
         files = folder.find_alike(names, taken)
-        for name, file in files.items():
-            self.note("photo", LIKE_A_FILE, f"{name} is {file}")
-        self._unclear.update({name: folder.files_like(name) for name in names if name not in files})
+        self.note_alike(folder, names, files)
         return files
+
+    def note_alike(self, folder: PhotoFolder, names: list[str], files: Mapping[str, str]) -> None:
+        """Note names that no file has: those that are like one, and for `missing_photos` those that are like several.
+
+        Args:
+            folder: folder of the photos.
+            names: the names.
+            files: {name: name of the file} as `PhotoFolder.find_alike` gives it, of these names and of others.
+        """
+        for name in names:
+            if name in files:
+                self.note("photo", LIKE_A_FILE, f"{name} is {files[name]}")
+            else:
+                self._unclear[name] = folder.files_like(name)
 
     def missing_photos(self, source: str | os.PathLike, folder: str, names: list[str], count: int,
                        called: Mapping[str, str] | None = None, objects: Callable[[str], list] | None = None) -> None:

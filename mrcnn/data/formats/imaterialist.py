@@ -14,7 +14,7 @@ from mrcnn.data.formats.fitting import turns_of
 from mrcnn.data.formats.imaterialist_rows import CELL, COLUMNS, Scan, first_columns, shown
 from mrcnn.data.formats.photo_files import photo_header, photo_size
 from mrcnn.data.formats.upright import NOTES, turned_segmentation
-from mrcnn.data.photo_folder import PhotoFolder
+from mrcnn.data.photo_folder import SEVERAL_ENDINGS, PhotoFolder
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
 
@@ -67,28 +67,31 @@ class ImaterialistDataset(AnnotatedDataset):
         """
         self.refuse(annotations, mapping=mapping, **others)
         self.start_loading(on_error)
-        folder = PhotoFolder(_photo_folder(annotations) if images is None else images, self.note)
+        folder = PhotoFolder(_photo_folder(annotations) if images is None else images)
         categories, attributes = read_descriptions(descriptions_path(annotations, names))
-        scan = Scan(annotations, limit, categories)
-        photos, missing = self.find_photos(scan, folder, named_or_stem)
+        scan = Scan(annotations, categories)
+        photos, missing = self.find_photos(scan, folder, named_or_stem, limit)
         self._add_classes(annotations, categories, scan)
         self.name_attributes(annotations, attributes, scan)
         self.add_scan(annotations, scan, folder, photos, missing)
         self.finish_loading(annotations)
         return self
 
-    def find_photos(self, scan: Scan, folder: PhotoFolder,
-                    find: Callable[[PhotoFolder, str], str | None]) -> tuple[list[str | None], list[str]]:
-        """Files of a Scan's photos; names that lead out of the folder are noted in the Scan.
+    def find_photos(self, scan: Scan, folder: PhotoFolder, find: Callable[[PhotoFolder, str], str | None],
+                    limit: int | None) -> tuple[list[str | None], list[str]]:
+        """Files of a Scan's photos, of which those beyond the limit are dropped.
+
+        Names that lead out of the folder are noted in the Scan, and names of one file are joined there.
 
         Args:
             scan: Scan
-            folder: PhotoFolder
+            folder: PhotoFolder that tells nobody of several endings.
             find: function of it and a name that gives the name of the file, or None
+            limit: number of photos to take, None takes all.
 
         Returns:
             (list of file names, None where there is none, and where an earlier name has the same: its rows are then
-            that one's, and of photos beyond the Scan's limit; list of names whose file is missing).
+            that one's; list of names whose file is missing).
         """
         file_names, missing = [], {}
         for photo, name in enumerate(scan.names):
@@ -100,22 +103,29 @@ class ImaterialistDataset(AnnotatedDataset):
             except DataError as error:
                 scan.photo_problem(photo, "path escape", str(error).rstrip("."))
             file_names.append(file_name)
-        for name, file_name in self.find_alike(folder, list(missing), set(file_names)).items():
-            file_names[missing.pop(name)] = file_name
-        first, taken = {}, 0
+        alike = folder.find_alike(list(missing), set(file_names))
+        for name, file_name in alike.items():
+            file_names[missing[name]] = file_name
+        first, taken, beyond = {}, 0, set()
         for photo, file_name in enumerate(file_names):
-            if file_name in first:
-                other, file_names[photo] = first[file_name], None
+            other = photo if file_name is None else first.setdefault(file_name, photo)
+            if other in beyond or other == photo and limit is not None and taken >= limit:
+                beyond.add(photo)
+            elif other == photo:
+                taken += 1
+            else:
+                file_names[photo] = None
                 self.note("photo", IN_TWO_WAYS, f"{scan.names[other]} and {scan.names[photo]}")
                 scan.join(photo, other)
-            elif taken == scan.limit:  # taken in as what may be another name of a photo
-                file_names[photo] = None
-                missing.pop(scan.names[photo], None)
-                scan.drop(photo)
-            else:
-                taken += 1
-                first.update({file_name: photo} if file_name is not None else {})
-        return file_names, list(missing)
+        missing = [name for name, photo in missing.items() if photo not in beyond]
+        self.note_alike(folder, missing, alike)
+        if beyond:
+            scan.drop(beyond)
+            file_names = [file_name for photo, file_name in enumerate(file_names) if photo not in beyond]
+        kept = set(file_names)
+        for words in (words for file_name, words in folder.several.items() if file_name in kept):
+            self.note("photo", SEVERAL_ENDINGS, words)
+        return file_names, [name for name in missing if name not in alike]
 
     def add_scan(self, annotations: str | os.PathLike, scan: Scan, folder: PhotoFolder, photos: list[str | None],
                  missing: list[str], sized: bool = True) -> None:
@@ -193,7 +203,7 @@ class ImaterialistDataset(AnnotatedDataset):
         remedy = f"put iMaterialist's {NAMES_FILE} beside it, or give it by --names"
         self.attribute_names.update(attributes or named_by_ids(annotations, found, remedy))
         if scan.twice_lines:
-            self.note("object", TWICE, f"line {scan.twice_lines[0]}", len(scan.twice_lines))
+            self.note("object", TWICE, f"line {scan.twice_lines[0][0]}", len(scan.twice_lines))
 
     def _note_unlisted(self, attributes, scan):
         """Note the attributes of a Scan's objects that a list of them has not."""

@@ -8,7 +8,6 @@ import array
 import dataclasses
 import os
 import re
-import urllib.parse
 from collections.abc import Collection
 
 import numpy as np
@@ -25,7 +24,6 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DELIMITERS = (b",", b";", b"\t")
 MAX_HEADER = 65536  # bytes of the first line
 CELL = 32767  # characters that spreadsheets keep of a cell, Excel and LibreOffice
-BEYOND = -1  # in place of the index of a photo that the limit leaves out
 NONE, MOST_OF_NONE = b"-1", 8  # EncodedPixels of a row without a mask, where rows list photos; bytes with blanks
 
 
@@ -75,13 +73,14 @@ class Rows:
         length: int32 [R] bytes.
         label: int32 [R] index into `labels`, -1: a bad row.
         labels: list of (category id or text, attribute ids).
+        longest: bytes of the longest EncodedPixels of the file.
     """
 
     def __init__(self, path: str | os.PathLike, state: tuple[int, int], start: np.ndarray, length: np.ndarray,
-                 label: np.ndarray, labels: list[tuple[int | str, tuple[int, ...]]]) -> None:
+                 label: np.ndarray, labels: list[tuple[int | str, tuple[int, ...]]], longest: int) -> None:
         self.path, self.state = path, state
         self.start, self.length, self.label, self.labels = start, length, label, labels
-        self.cut = int(length.max(initial=0)) == CELL  # where none is longer a text of this length was cut
+        self.cut = longest == CELL  # where none is longer a text of this length was cut
 
     def texts(self, rows: slice) -> list[bytes]:
         """list of bytes: EncodedPixels of some rows. The file is opened anew: threads and processes share nothing."""
@@ -109,23 +108,27 @@ class Scan:
 
     Args:
         path: of the file.
-        limit: number of photos to take, None takes all. What may be another name of one of these is taken too: what
-            is none shows among the files, and is to be dropped.
         categories: ids that a class may have, None: any.
-        layout: Layout of the columns, iMaterialist's by default names: list of ImageId, in the order in which they
-            occur; sizes: their (H, W); labels: as in Rows, of all photos problems: list of (line, photo index, index of
-            the row, kind, message), see `row_problems`; photo_problems: {photo index: (photo index, kind, message)}
-            none_lines: those that say -1, no mask twice_lines: those that list an attribute twice.
+        layout: Layout of the columns, iMaterialist's by default.
+
+    Attributes:
+        names: list of ImageId, in the order in which they occur.
+        sizes: their (H, W).
+        labels: as in Rows, of all photos, also dropped ones.
+        problems: list of (line, photo index, index of the row, kind, message), see `row_problems`.
+        photo_problems: {photo index: (photo index, kind, message)}.
+        none_lines: list of (line, photo index) of those that say -1, no mask.
+        twice_lines: the same of those that list an attribute twice.
     """
 
-    def __init__(self, path: str | os.PathLike, limit: int | None, categories: Collection[int | str] | None,
+    def __init__(self, path: str | os.PathLike, categories: Collection[int | str] | None,
                  layout: Layout = Layout()) -> None:
         self.names, self.sizes, self.labels, self.problems, self.photo_problems = [], [], [], [], {}
         self.none_lines, self.twice_lines = [], []
-        self._path, self.limit, self._categories, self._layout = path, limit, categories, layout
-        self._index, self._texts, self._label_index, self._joined, self._bad_lines = {}, [], {}, {}, []
+        self._path, self._categories, self._layout = path, categories, layout
+        self._index, self._texts, self._label_index, self._joined = {}, [], {}, {}
+        self._bad_lines = []  # (line, name of the photo, what is wrong, number of photos in the lines before)
         self._twice = set()  # labels that list an attribute twice
-        self._forms, self._beyond = set(), False  # plain forms of the photos' names; whether there are further photos
         self._photo, self._label, self._length = array.array("i"), array.array("i"), array.array("q")
         self._start = array.array("q")
         refuse_wide(path)  # rows are found again by their bytes
@@ -133,6 +136,7 @@ class Scan:
             with open(path, "rb") as file:
                 self._state = _state(file)
                 self._read(file)
+            self._longest = max(self._length, default=0)
         except OSError as error:
             raise DataError(f"{path}: cannot read the annotations ({error.strerror}): check the path.") from error
 
@@ -165,23 +169,11 @@ class Scan:
                     cells = fields or row.split(delimiter)
                     self._bad_line(line, cells[places[0]].strip(b'"') if places[0] < len(cells) else b"", reason)
             offset += len(text)
-        for line, name, reason in self._bad_lines:
-            photo = self._index.get(name)
-            fate = f"{shown(name)} lacks an object now"
-            if photo is None:
-                fate = "which photo lacks an object now is not known"
-            if photo != BEYOND:
-                self.problems.append((line, photo, None, "bad entry", f"{reason}: {fate}"))
-        self.problems.sort(key=lambda problem: problem[0])
 
     def _bad_line(self, line, name, reason):
-        """Note a line that cannot be taken apart, unless all photos that are asked for are known.
-
-        name: of its photo, as far as it can be told
-        """
+        """Note a line that cannot be taken apart. name: of its photo, as far as it can be told"""
         name = name.rpartition(b"_")[0] or name if self._layout.joined else name
-        if not self._beyond or name in self._index:
-            self._bad_lines.append((line, name, reason))
+        self._bad_lines.append((line, name, reason, len(self.names)))
 
     def _add(self, line, start, name, pixels, height, width, class_text, attribute_text):
         if self._layout.joined:
@@ -195,15 +187,13 @@ class Scan:
         label = self._label_index.get((class_text, attribute_text))
         if label is None:
             label = self._label_index[class_text, attribute_text] = self._new_label(class_text, attribute_text)
-        if photo == BEYOND:
-            return
         if self._texts[photo] != (height, width) and _size(height, width) != self.sizes[photo]:
             size = b"x".join((height, width)).decode("utf-8", "replace")
             first = b"x".join(self._texts[photo]).decode("utf-8", "replace")
             self.photo_problem(photo, "wrong size", f"line {line} gives it {size} pixels, its first line {first}")
         if self._layout.listing and len(pixels) < MOST_OF_NONE:
             if pixels.strip() == NONE:
-                self.none_lines.append(line)
+                self.none_lines.append((line, photo))
                 return
             if not pixels:
                 return
@@ -211,20 +201,14 @@ class Scan:
             self.problems.append((line, photo, len(self._photo), *label))
             label = -1
         elif label in self._twice:
-            self.twice_lines.append(line)
+            self.twice_lines.append((line, photo))
         self._photo.append(photo)
         self._start.append(start)
         self._length.append(len(pixels))
         self._label.append(label)
 
     def _new_photo(self, name, height, width):
-        """Index of a new photo, or BEYOND."""
-        if self.limit is not None:
-            form = _plain(name)
-            if form not in self._forms and len(self._forms) >= self.limit:
-                self._beyond = True
-                return BEYOND
-            self._forms.add(form)
+        """Index of a new photo."""
         photo = len(self.names)
         self.names.append(name.decode("utf-8", "replace"))
         self.sizes.append(_size(height, width))
@@ -272,10 +256,31 @@ class Scan:
         if problem:
             self.photo_problem(other, *problem)
 
-    def drop(self, photo: int) -> None:
-        """Forget what is wrong with a photo that is beyond the limit."""
-        self.problems = [problem for problem in self.problems if problem[1] != photo]
-        self.photo_problems.pop(photo, None)
+    def drop(self, beyond: Collection[int]) -> None:
+        """Forget photos beyond a limit and all about them. The others get new indices, in the same order.
+
+        Lines of which the photo is not known are forgotten where they stand behind the first row of one of these.
+        """
+        new = {photo: number for number, photo in enumerate(i for i in range(len(self.names)) if i not in beyond)}
+        place = np.full(len(self.names), -1, np.int32)
+        place[list(new)] = np.arange(len(new))
+        first = min(beyond, default=len(self.names))
+        self._bad_lines = [(line, name, reason, before) for line, name, reason, before in self._bad_lines
+                           if self._index.get(name) in new or name not in self._index and before <= first]
+        self._index = {name: new[photo] for name, photo in self._index.items() if photo in new}
+        self.names, self.sizes = ([values[photo] for photo in new] for values in (self.names, self.sizes))
+        self._joined = {new[photo]: new[other] for photo, other in self._joined.items() if photo in new}
+        self.photo_problems = {new[photo]: (new[photo], *problem)
+                               for photo, (_, *problem) in self.photo_problems.items() if photo in new}
+        self.none_lines, self.twice_lines = ([(line, new[photo]) for line, photo in lines if photo in new]
+                                             for lines in (self.none_lines, self.twice_lines))
+        photos = place[np.array(self._photo, np.int32)]
+        kept = photos >= 0
+        rows = np.cumsum(kept) - 1  # new indices of the rows
+        self.problems = [(line, new[photo], int(rows[row]), kind, message)
+                         for line, photo, row, kind, message in self.problems if photo in new]
+        self._photo, self._start, self._length, self._label = (
+            np.asarray(values)[kept] for values in (photos, self._start, self._length, self._label))
 
     def rows_with(self, labels: Collection[int]) -> tuple[int, int | None]:
         """(how many rows have one of some labels; index of the photo of the first, None: there is none)."""
@@ -287,13 +292,19 @@ class Scan:
 
         It is None for a line that cannot be taken apart; so is the photo, where that is not known.
         """
-        if not self.problems:
-            return []
-        photos, order, bounds = self._order()
-        numbers = np.empty(len(order), np.int64)
-        numbers[order] = np.arange(len(order)) - bounds[photos[order]]
-        return [(line, self._joined.get(photo, photo), None if row is None else int(numbers[row]), kind, message)
-                for line, photo, row, kind, message in self.problems]
+        told = []
+        for line, name, reason, _ in self._bad_lines:
+            photo = self._index.get(name)
+            fate = ("which photo lacks an object now is not known" if photo is None else
+                    f"{shown(name)} lacks an object now")
+            told.append((line, self._joined.get(photo, photo), None, "bad entry", f"{reason}: {fate}"))
+        if self.problems:
+            photos, order, bounds = self._order()
+            numbers = np.empty(len(order), np.int64)
+            numbers[order] = np.arange(len(order)) - bounds[photos[order]]
+            told += [(line, self._joined.get(photo, photo), int(numbers[row]), kind, message)
+                     for line, photo, row, kind, message in self.problems]
+        return sorted(told, key=lambda problem: problem[0])
 
     def names_of_rows(self) -> dict[int, list[int]]:
         """{photo that other names were joined to: index of the name that each of its rows has, in the rows' order}."""
@@ -315,7 +326,8 @@ class Scan:
         """(Rows; int64 [photos + 1] where among them the rows of each photo begin)."""
         _, order, bounds = self._order()
         columns = (np.array(self._start, np.int64), np.array(self._length, np.int32), np.array(self._label, np.int32))
-        return Rows(self._path, self._state, *[column[order] for column in columns], self.labels), bounds
+        return Rows(self._path, self._state, *[column[order] for column in columns], self.labels,
+                    self._longest), bounds
 
 
 def _columns(header):
@@ -356,12 +368,6 @@ def _split(row, column, delimiter):
         fields.append(field.replace(b'""', b'"') if quoted and b'""' in field else field)
         place = end + 1 + quoted
     return fields, start
-
-
-def _plain(name):
-    """What all names that one file may have have in common: without folders, ending, capitals and percent signs."""
-    base = urllib.parse.unquote(name.decode("utf-8", "replace")).replace("\\", "/").rpartition("/")[2]
-    return os.path.splitext(base)[0].casefold()
 
 
 def _whole(text):

@@ -83,20 +83,20 @@ class RunLengthDataset(ImaterialistDataset):
         numbers = {entry["name"]: number for number, entry in listed.items()}
         one_class = layout.only_class is not None
         known = {*listed, *numbers} if listed and not one_class else None
-        folder = PhotoFolder(_photo_folder(annotations) if images is None else images, self.note)
-        scan = Scan(annotations, limit, known, layout)
+        folder = PhotoFolder(_photo_folder(annotations) if images is None else images)
+        scan = Scan(annotations, known, layout)
         scan.labels[:] = [(0 if one_class else numbers.get(label, label), more) for label, more in scan.labels]
         if not listed:
             listed = {0: {"name": ONLY_CLASS}} if one_class else _found_classes(scan.labels)
         for number, entry in listed.items():
             self.add_category(FORMAT, number, entry["name"], entry.get("supercategory"))
+        photos, missing = self.find_photos(scan, folder, _find, limit)
         self.name_attributes(annotations, attributes, scan)
-        photos, missing = self.find_photos(scan, folder, _find)
         if not layout.sized:
             self._read_sizes(scan, folder, photos)
         _refuse_relative(annotations, scan)
         if scan.none_lines:
-            self.note("row", "whose EncodedPixels are -1: taken as no mask", f"line {scan.none_lines[0]}",
+            self.note("row", "whose EncodedPixels are -1: taken as no mask", f"line {scan.none_lines[0][0]}",
                       len(scan.none_lines))
         self.add_scan(annotations, scan, folder, photos, missing, layout.sized)
         self.finish_loading(annotations)

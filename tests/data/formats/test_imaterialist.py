@@ -14,7 +14,7 @@ from PIL import Image
 
 from mrcnn.data.annotated import Fault, select, without
 from mrcnn.data.formats import open_dataset
-from mrcnn.data.formats.imaterialist import ImaterialistDataset, recognises
+from mrcnn.data.formats.imaterialist import IN_TWO_WAYS, ImaterialistDataset, recognises
 from mrcnn.data.formats.writers import write_imaterialist
 from mrcnn.errors import DataError
 
@@ -433,11 +433,37 @@ def test_objects_that_both_names_of_a_photo_list_count_once(files):
 
 @pytest.mark.parametrize("limit, rows, expected", [
     (1, ["a.jpg", "b.jpg", "./a.jpg", "a"], {"a.jpg": 3}), (2, ["b.jpg", "a.jpg", "./a.jpg"], {"b.jpg": 1, "a.jpg": 2}),
-    (2, ["a.jpg", "./a.jpg", "b.jpg"], {"a.jpg": 2, "b.jpg": 1}), (1, ["a.jpg", "A.jpg", "b.jpg"], {"a.jpg": 1})])
+    (2, ["a.jpg", "./a.jpg", "b.jpg"], {"a.jpg": 2, "b.jpg": 1}), (1, ["a.jpg", "A.jpg", "b.jpg"], {"a.jpg": 1}),
+    (1, ["p.v2.jpg", "b.jpg", "p.v2"], {"p.v2.jpg": 2}), (2, ["p.v2.jpg", "p.v2", "a"], {"p.v2.jpg": 2, "a.jpg": 1})])
 def test_a_limit_takes_all_names_of_a_photo_and_counts_it_once(files, limit, rows, expected):
+    (pathlib.Path(files()).parent / "photos" / "p.v2.jpg").touch()
     rows = [[name, f"{number + 1} 1", "5", "4", "6"] for number, name in enumerate(rows)]
     dataset = load(files(rows), limit=limit)
     assert {dataset.file_name(i): dataset.object_count(i) for i in dataset.image_ids} == expected
+
+
+def test_of_photos_beyond_a_limit_nothing_is_told(files):
+    photos = pathlib.Path(files()).parent / "photos"
+    for name in ("x/a.jpg", "two.jpg", "two.png"):
+        (photos / name).parent.mkdir(exist_ok=True)
+        (photos / name).touch()
+    beyond = [("x/a.jpg", "6_77"), ("x/a.jpg", "6_28_28"), ("x/a.jpg", "99"), ("two", "6"), ("b.jpg", "6"), ("b", "6"),
+              ("B.jpg", "6"), ("/etc/z.jpg", "6"), ("gone.jpg", "6"), ("UNLISTED.jpg", "6"), ("b.jpg", "")]
+    rows = [[name, "1 1", "5", "4", label] for name, label in [("a.jpg", "6"), *beyond]]
+    dataset = load(files([*rows, ["a", "2 1", "5", "4", "6"], ["short"], ["x/a.jpg", "1 1"]]), limit=1)
+    assert [dataset.file_name(i) for i in dataset.image_ids] == ["a.jpg"] and dataset.object_count(0) == 2
+    assert dataset.faults == [] and [(note.how, note.first) for note in dataset.notes] == [
+        (IN_TWO_WAYS, "a.jpg and a")]
+    with pytest.raises(DataError, match="1 of 1 photos are not in .*: gone.jpg"):
+        load(files([["gone.jpg", *ROWS[0][1:]], *ROWS]), limit=1)
+
+
+def test_problems_within_a_limit_keep_their_places(files):
+    rows = [["unlisted.jpg", "1 1", "5", "4", "x"], *edited(2, 4, "7"), ["a.jpg", "1 1"], ["a", "1 1", "5", "4", "8"]]
+    rows = [ROWS[0], *rows[:2], *rows[3:], ["short"], ["b.jpg", "1 1", "5", "4", "z"]]
+    dataset = load(files(rows), limit=1, on_error="skip")
+    assert [(fault.photo, fault.number, fault.message.partition(":")[0]) for fault in dataset.faults] == [
+        ("a.jpg", 2, "line 5"), ("line 6", None, "it has 2 fields, the first line 5"), ("a.jpg", 3, "line 7")]
 
 
 def test_a_bad_line_of_a_photo_within_the_limit_is_told_wherever_it_is(files):
@@ -490,7 +516,7 @@ def test_cells_that_a_spreadsheet_cut_are_told(files):
     (fault, *_) = load(files(rows)).object_faults(0)
     assert fault.kind == "bad entry" and "a spreadsheet cut them off" in fault.message
     rows[1] = ["b.jpg", pixels + "   ", "5", "4", "6"]  # a file with a longer text was cut by none
-    assert len(load(files(rows)).objects(0)) == 1
+    assert len(load(files(rows)).objects(0)) == len(load(files(rows), limit=1).objects(0)) == 1
 
 
 def test_attributes_that_the_list_has_not_are_told(files):

@@ -13,7 +13,7 @@ def scan_of(tmp_path, header, rows, **options):
     path = tmp_path / "rows.csv"
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, **options).writerows([header, *rows])
-    return Scan(path, None, None)
+    return Scan(path, None)
 
 
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC])
@@ -67,7 +67,7 @@ def test_csv_module_agrees_on_what_this_file_means_by_a_row(tmp_path):
     content = 'ImageId,EncodedPixels,Height,Width,ClassId,AttributesIds\r\nx,1 2,5,4,6,"115,136"\r\ny,3 4,5,4,7,\r\n'
     (tmp_path / "rows.csv").write_bytes(content.encode())
     expected = list(csv.DictReader(io.StringIO(content)))
-    scan = Scan(tmp_path / "rows.csv", None, None)
+    scan = Scan(tmp_path / "rows.csv", None)
     table, _ = scan.rows()
     assert scan.names == [row["ImageId"] for row in expected]
     assert [text.decode() for text in table.texts(slice(0, 2))] == [row["EncodedPixels"] for row in expected]
@@ -80,7 +80,7 @@ def test_columns_may_be_parted_by_semicolons_and_tabs(tmp_path, delimiter):
     rows = [COLUMNS, ("a.jpg", "1 2 9 3", "5.0", "7", "6.0_28"), ('"b.jpg"', '"5 1"', "5", "7", "3")]
     path.write_text("\n".join(delimiter.join(row) for row in rows))
     assert first_columns(path) == list(COLUMNS)
-    scan = Scan(path, None, None)
+    scan = Scan(path, None)
     assert (scan.names, scan.sizes, scan.labels) == (["a.jpg", "b.jpg"], [(5, 7), (5, 7)], [(6, (28,)), (3, ())])
     table, bounds = scan.rows()
     assert table.texts(slice(0, 2)) == [b"1 2 9 3", b"5 1"] and bounds.tolist() == [0, 1, 2] and scan.problems == []

@@ -200,6 +200,16 @@ def test_classes_are_those_of_all_rows_whatever_the_limit(folder):
     assert dataset.load_mask(0)[1].tolist() == [2, 3]
 
 
+def test_of_photos_beyond_a_limit_nothing_is_told(folder):
+    (folder / "photos" / "in").mkdir()
+    (folder / "photos" / "in" / "a.jpg").write_text("no photo")
+    lines = ["ImageId,EncodedPixels,ClassId", "a,-1,1", "in/a,-1,1", "in/a,1 1,1_5_5", "in/a,1", "a,1 1,1", "other"]
+    text = "\n".join(lines)
+    dataset = load(write(folder, text), limit=1)
+    assert dataset.object_count(0) == 1 and dataset.faults == []
+    assert [(note.what, note.count, note.first) for note in dataset.notes] == [("row", 1, "line 2")]
+
+
 def test_rows_without_objects_do_not_count(folder):
     path = write(folder, "ImageId,EncodedPixels\na,\na,1 3\na,\na,99 1\na,4 1\n")
     dataset = load(path)
