@@ -13,6 +13,7 @@ from mrcnn.data.faults import AT_FAULT, Loss, ObjectError
 from mrcnn.data.formats.fitting import turns_of
 from mrcnn.data.formats.imaterialist_rows import CELL, COLUMNS, Scan, first_columns, shown
 from mrcnn.data.formats.photo_files import photo_header, photo_size
+from mrcnn.data.formats.same_rows import same_rows
 from mrcnn.data.formats.upright import NOTES, turned_segmentation
 from mrcnn.data.photo_folder import SEVERAL_ENDINGS, PhotoFolder
 from mrcnn.errors import DataError
@@ -168,25 +169,26 @@ class ImaterialistDataset(AnnotatedDataset):
     def _said_twice(self, scan, rows, bounds):
         """{photo of two names: numbers of its rows that another of its names has already}, which are noted.
 
-        The first row gets the attributes that the other alone has.
+        The row of the other name gets the attributes that the dropped row alone has.
         """
-        twice = {}
-        for photo, names in scan.names_of_rows().items():
-            first, numbers, labels = {}, [], rows.label[int(bounds[photo]):int(bounds[photo + 1])]
-            for number, (row, name) in enumerate(zip(_drawn(rows, bounds, photo), names)):
-                same = [other for other in first.setdefault(row, []) if names[other] != name]
-                if row[0] is None or not same:
-                    first[row].append(number)
-                    continue
-                numbers.append(number)
-                attributes = rows.labels[labels[number]][1]
-                if all(set(rows.labels[labels[other]][1]) != set(attributes) for other in same):
-                    rows.labels.append((row[0], tuple(dict.fromkeys(rows.labels[labels[same[0]]][1] + attributes))))
-                    labels[same[0]] = len(rows.labels) - 1
-                    self.note("object", BY_BOTH, f"object {number} of {scan.names[photo]}")
-            if numbers:
-                twice[photo] = frozenset(numbers)
-                self.note("object", SAID_TWICE, f"object {numbers[0]} of {scan.names[photo]}", len(numbers))
+        twice, named = {}, scan.names_of_rows()
+        known = {label: number for number, label in enumerate(rows.labels)} if named else {}
+        for photo, names in named.items():
+            labels = rows.label[int(bounds[photo]):int(bounds[photo + 1])]
+            drawn = _drawn(rows, bounds, photo)
+            pairs = same_rows(drawn, names, [set(rows.labels[label][1]) for label in labels])
+            for number, other in pairs:
+                ids, more = (rows.labels[labels[row]][1] for row in (other, number))
+                if set(ids) != set(more):
+                    label = drawn[other][0], tuple(dict.fromkeys(ids + more))
+                    if label not in known:
+                        known[label] = len(rows.labels)
+                        rows.labels.append(label)
+                    labels[other] = known[label]
+                how = SAID_TWICE if set(ids) == set(more) else BY_BOTH
+                self.note("object", how, f"object {number} of {scan.names[photo]}")
+            if pairs:
+                twice[photo] = frozenset(number for number, _ in pairs)
         return twice
 
     def name_attributes(self, annotations: str | os.PathLike, attributes: dict[int, str], scan: Scan) -> None:

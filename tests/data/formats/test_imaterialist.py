@@ -14,7 +14,7 @@ from PIL import Image
 
 from mrcnn.data.annotated import Fault, select, without
 from mrcnn.data.formats import open_dataset
-from mrcnn.data.formats.imaterialist import IN_TWO_WAYS, ImaterialistDataset, recognises
+from mrcnn.data.formats.imaterialist import BY_BOTH, IN_TWO_WAYS, SAID_TWICE, ImaterialistDataset, recognises
 from mrcnn.data.formats.writers import write_imaterialist
 from mrcnn.errors import DataError
 
@@ -429,6 +429,27 @@ def test_objects_that_both_names_of_a_photo_list_count_once(files):
     assert not any("attributes of both" in str(warning.message) for warning in told)
     rows = [rows[0], rows[0], rows[1], ROWS[1]]  # under one name it is for `data validate` to tell
     assert load(files(rows)).object_count(0) == 3
+
+
+@pytest.mark.parametrize("listed, expected, told", [
+    # those of the same attributes are one, whatever the order
+    ({"a": ["6_1", "6_2"], "a.jpg": ["6_2_9", "6_1"]}, [(1,), (2, 9)], {SAID_TWICE: 1, BY_BOTH: 1}),
+    ({"a": ["6_1", "6_2"], "a.jpg": ["6_3", "6_4"]}, [(1, 3), (2, 4)], {BY_BOTH: 2}),
+    ({"a": ["6_1", "6_2"], "a.jpg": ["6_2", "6_1"]}, [(1,), (2,)], {SAID_TWICE: 2}),
+    # each is met by one
+    ({"a": ["6"], "a.jpg": ["6", "6"]}, [(), ()], {SAID_TWICE: 1}),
+    ({"a": ["6_1", "6_1"], "a.jpg": ["6_1", "6_1"]}, [(1,), (1,)], {SAID_TWICE: 2}),
+    ({"a": ["6_1"], "a.jpg": ["6_2"], "./a.jpg": ["6_2_1", "6_5"]}, [(1, 2), (5,)], {SAID_TWICE: 1, BY_BOTH: 1}),
+    ({"a": ["6_1"], "a.jpg": ["99", "6_1"]}, [(1,)], {SAID_TWICE: 1}),
+])
+def test_objects_of_two_names_are_met_one_to_one(files, listed, expected, told):
+    rows = [[name, "1 1", "5", "4", label] for name, labels in listed.items() for label in labels]
+    dataset = load(files([*rows, ROWS[1]]), on_error="skip")
+    entries = [entry for entry in dataset.objects(0) if not isinstance(entry, Fault)]
+    assert [entry.attributes for entry in entries] == expected and dataset.object_count(0) == len(expected)
+    assert {note.how: note.count for note in dataset.notes if note.how in (SAID_TWICE, BY_BOTH)} == told
+    labels = dataset.image_info[0]["table"].labels
+    assert len(labels) == len(set(labels))
 
 
 @pytest.mark.parametrize("limit, rows, expected", [
