@@ -3,7 +3,8 @@
     a name a line              classes.txt, obj.names, labels.txt: the first is 0; lines of # and a space are remarks
     number and name a line     "0 shirt", "0: shirt", "0,shirt", "shirt,0", "shirt: 0", "shirt = 0", "shirt (0)",
                                "shirt -> 0", with or without a head ("index,class"), which ":", "=", "|" and brackets
-                               need where the numbers leave some out: "box (24)" and "tcp:80" may be names;
+                               need where the numbers leave some out: "box (24)" and "tcp:80" may be names,
+                               and so may "size 5:1" and "1:5 euro" from 1 on;
                                "1. shirt", "1) shirt", "1 = shirt", "label 1: shirt", if the numbers ascend
     a table under a head       of which columns are called id (idx, index) and name, as ADE20K's objectInfo150.txt
     YAML                       data.yaml of YOLO: what stands under names
@@ -23,8 +24,8 @@ import re
 import warnings
 
 from mrcnn.data.formats.matlab_files import matlab_variables
-from mrcnn.data.formats.names_numbers import are_years, counts, may_be_names, ratios
-from mrcnn.data.formats.names_tables import NAME_WORDS, is_head, plain, refuse_table, table_names
+from mrcnn.data.formats.names_numbers import are_years, counts, either_way, may_be_others, may_be_turned, ratios
+from mrcnn.data.formats.names_tables import NAME_WORDS, is_head, names_first, plain, refuse_table, table_names
 from mrcnn.data.formats.yaml_settings import read_yaml
 from mrcnn.errors import DataError
 from mrcnn.files import read_json
@@ -181,6 +182,8 @@ def _list_numbers(path, lines):
     ascending = all(label < following for label, following in zip(labels, labels[1:]))
     if _never_numbered(path) and not ascending or len(lines) == 1:  # one line proves no list
         return None
+    if may_be_turned(pairs) and all(map(NUMBER_LAST.fullmatch, lines)):  # "1 = 0" and "2 = 1"
+        raise either_way(path, "numbers and names, or names and numbers", lines[-1], False)
     if ascending and len(pairs) == len(lines):
         if _never_numbered(path) and labels != list(range(len(labels))):
             raise DataError(f"{path}: numbers its lines from {labels[0]}, where tools count from 0: write a name a "
@@ -198,14 +201,18 @@ def _never_numbered(path):
 
 def _numbered(path, lines):
     """[(label, name)] of lines with a number each, else None."""
-    lines = [(number, line) for number, line in lines if line]
+    lines, never = [(number, line) for number, line in lines if line], _never_numbered(path)
     for form, turned in ((NUMBER_FIRST, False), (NUMBER_LAST, True), (NUMBER_BEHIND, True)):
         matches = [form.fullmatch(line) for _, line in lines]
-        headless = len(lines) > 2 and all(matches[1:]) and not matches[0]
-        head = headless and is_head(HEAD_MARK.split(lines[0][1].rstrip(")]")))
+        headless = len(lines) > 1 and all(matches[1:]) and not matches[0]
+        titles = HEAD_MARK.split(lines[0][1].rstrip(")]")) if headless else []
+        head = is_head(titles)
+        headless = head or headless and len(lines) > 2
         if not head and ratios(matches, turned):
             continue
-        if headless and not head and not turned and not _never_numbered(path):
+        if head and not turned and names_first(titles) and all(match[2].isdecimal() for match in matches[1:]):
+            continue
+        if headless and not head and not turned and not never:
             raise DataError(f"{path}: line {lines[0][0]} ({lines[0][1][:40]!r}) has no number, and all others "
                             "have: number all of them, or none.")
         matches = matches[1:] if headless else matches
@@ -214,20 +221,19 @@ def _numbered(path, lines):
         pairs = [(match[2], match[1]) if turned else match.groups() for match in matches]
         labels, names = [int(label) for label, _ in pairs], {name for _, name in pairs}
         years = form is NUMBER_LAST and not head and all(m[0].endswith(")") for m in matches) and are_years(labels)
-        doubtful = form is NUMBER_LAST and not head and may_be_names(matches, labels)
-        if turned and (form is NUMBER_BEHIND or headless and not head or _never_numbered(path) or years or doubtful):
+        doubtful = not head and (form is NUMBER_BEHIND or may_be_others(matches, labels, turned))
+        if turned and (headless and not head or never or years or doubtful):
             _refuse_behind(path, lines[-1][1], labels, names, form is NUMBER_LAST)
             continue
         if headless and not head:
             continue
         # "1 euro" and "2 euro" are names; so may be all lines of files that never have numbers.
-        sure = len(names) == len(pairs) or labels == list(range(len(labels)))
+        sure = head or len(names) == len(pairs) or labels == list(range(len(labels)))
         from_1 = len(names) == len(pairs) > 2 and labels == list(range(1, len(labels) + 1))
-        if _never_numbered(path) and labels != list(range(len(labels))) and not from_1:
+        if never and labels != list(range(len(labels))) and not from_1:
             continue
-        if not turned and len(set(labels)) == len(labels) and (not sure or (from_1 and _never_numbered(path))):
-            raise DataError(f"{path}: its lines may be numbers and names, or names that begin with numbers, such as "
-                            f"{lines[-1][1][:40]!r}: write JSON, a list of names or {{number: name}}.")
+        if not turned and len(set(labels)) == len(labels) and (not sure or doubtful or from_1 and never):
+            raise either_way(path, "numbers and names, or names that begin with numbers", lines[-1][1], not never)
         if sure or not turned:
             return pairs
     return None
@@ -243,8 +249,7 @@ def _refuse_behind(path, line, labels, names, marked):
     if count < 2 or len(names) < count or len(set(labels)) < count:
         return
     if not _never_numbered(path) or ((count > 2 or marked) and counts(labels)):
-        raise DataError(f"{path}: its lines may be names and numbers, or names that end in numbers, such as "
-                        f"{line[:40]!r}: write JSON, a list of names or {{number: name}}.")
+        raise either_way(path, "names and numbers, or names that end in numbers", line, not _never_numbered(path))
 
 
 def _csv_names(path):
@@ -260,10 +265,14 @@ def _csv_names(path):
         raise _unreadable(path, error) from error
     for rows in tables:
         if {len(row) for row in rows} == {2}:
-            rows = rows[1:] if is_head(rows[0]) else rows
-            for number, name in ((0, 1), (1, 0)):
+            head, turned = is_head(rows[0]), is_head(rows[0]) and names_first(rows[0])
+            rows = rows[1:] if head else rows
+            for number, name in ((1, 0), (0, 1)) if turned else ((0, 1), (1, 0)):
                 if all(row[number].isdecimal() for row in rows):
-                    return [(row[number], row[name]) for row in rows]
+                    pairs = [(row[number], row[name]) for row in rows]
+                    if not head and may_be_turned(pairs):
+                        raise either_way(path, "numbers and names, or names and numbers", ",".join(rows[-1]), True, ",")
+                    return pairs
     for rows in tables:
         if (found := table_names(path, rows)) is not None:
             return found

@@ -26,6 +26,12 @@ def is_head(cells: Sequence[str]) -> bool:
         number in NUMBER_WORDS and name in NAME_WORDS for number, name in (words, words[::-1]))
 
 
+def names_first(cells: Sequence[str]) -> bool:
+    """Whether a head of numbers and names says that the names are first."""
+    number, name = (plain(cell) for cell in cells)
+    return is_head(cells) and not (number in NUMBER_WORDS and name in NAME_WORDS)
+
+
 def table_names(path: str | os.PathLike, rows: list[list[str]]) -> list[tuple[str, str]] | None:
     """[(number, name)] of a table of three columns or more under a head.
 

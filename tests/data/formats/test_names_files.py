@@ -185,6 +185,35 @@ def test_names_that_end_or_begin_in_digits_have_numbers_that_count_from_0(tmp_pa
     assert read_names(tmp_path / "names.txt") == {0: "0", 1: "1", 2: "2"}
 
 
+@pytest.mark.parametrize("file", ["names.txt", "names.csv"])
+@pytest.mark.parametrize("text, head, names", [
+    ("1:5 euro\n2:10 euro\n3:20 euro\n", "id: name", {1: "5 euro", 2: "10 euro", 3: "20 euro"}),
+    ("1:30 open\n2:45 busy\n", "id: name", {1: "30 open", 2: "45 busy"}), ("1:5 euro\n", "id: name", {1: "5 euro"}),
+    ("size 5:1\nsize 6:2\nsize 7:3\n", "name: id", {1: "size 5", 2: "size 6", 3: "size 7"}),
+    ("iphone7:1\ns21:0\npixel5:2\n", "name: id", {0: "s21", 1: "iphone7", 2: "pixel5"}),
+    ("mp3:1\nmp4:2\n", "name: id", {1: "mp3", 2: "mp4"}),
+    ("1:0\n2:1\n3:2\n", "id: name", {1: "0", 2: "1", 3: "2"}),
+    ("1:0\n2:1\n3:2\n", "name: id", {0: "1", 1: "2", 2: "3"}),
+    ("5 0\n6 1\n", "name id", {0: "5", 1: "6"}),
+    ("36,1\n37,2\n", "name,id", {1: "36", 2: "37"}), ("36\t1\n37\t2\n", "id\tname", {36: "1", 37: "2"})])
+def test_digits_on_both_sides_that_may_be_labels_need_a_head(tmp_path, text, head, names, file):
+    path = tmp_path / file
+    path.write_text(text)
+    with pytest.raises(DataError, match=r"lines may be .*: write a first line .*\(id(: |,)name or .* or write JSON"):
+        read_names(path)
+    path.write_text(f"{head}\n{text}")
+    assert read_names(path) == names
+
+
+@pytest.mark.parametrize("file, text", [
+    ("classes.txt", "size 5:1\nsize 6:2\n"), ("classes.txt", "1:5 euro\n2:10 euro\n3:20 euro\n"),
+    ("classes.txt", "plain\nmp3:1\nmp4:2\n"), ("names.txt", "1 = 0\n2 = 1\n")])
+def test_where_a_head_would_not_tell_it_is_no_remedy(tmp_path, file, text):
+    (tmp_path / file).write_text(text)
+    with pytest.raises(DataError, match="lines may be .*': write JSON"):
+        read_names(tmp_path / file)
+
+
 def test_the_head_of_a_column_of_names_is_told(tmp_path):
     (tmp_path / "names.csv").write_text("labels\nhat\nhair\n")
     with pytest.warns(UserWarning, match="names.csv: its first line, 'labels', is taken as the head"):
