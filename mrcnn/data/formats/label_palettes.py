@@ -24,6 +24,7 @@ BY_INDICES = ("with a palette in which VOC's colours stand at other numbers than
 OTHER_COLOURS = ("with another colour at an index than most have: the indices are taken as the labels; if the "
                  f"colours are meant, list them in {COLOUR_FILES[0]} beside the label maps, red green blue name a line")
 MOST_AT_ODDS = 0.1  # share of the maps
+PIXELS = 2**20  # counted at once: np.bincount takes 8 bytes for each
 
 
 def settled(palettes: dict[bytes, list[str]], colours: Colours, tell: Callable[..., None],
@@ -83,11 +84,19 @@ def _used(paths, palette_of):
     used = {}
     for path in paths:
         try:
-            indices = np.flatnonzero(np.bincount(read_png(path).ravel())).tolist()  # np.unique sorts them all
+            indices = _indices(read_png(path))
         except DataError:
             continue  # told when it is read
         used[path] = {i: tuple(palette_of[path][3 * i:3 * i + 3]) for i in indices}
     return used
+
+
+def _indices(values):
+    """The values that a label map has, ascending."""
+    values, counts = values.ravel(), np.zeros(256, np.int64)
+    for start in range(0, len(values), PIXELS):
+        counts += np.bincount(values[start:start + PIXELS], minlength=256)
+    return np.flatnonzero(counts).tolist()
 
 
 def _others_than_vocs(used, colours):

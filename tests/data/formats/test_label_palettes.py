@@ -1,5 +1,7 @@
 """Palettes of label maps that tools have made anew: the colours kept, the indices others."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -132,3 +134,15 @@ def test_sound_palettes_stay_and_few_pixels_are_read(tmp_path, monkeypatch, recw
     paths = [str(tmp_path / "labels" / "a.png")] * 100
     assert label_palettes.settled({bytes(9): paths}, dataset.image_info[0]["colours"], None) == ({}, {})
     assert len(read) <= 32
+
+
+def test_the_labels_of_a_large_map_are_found_in_little_memory(monkeypatch):
+    values = np.zeros((3000, 2000), np.uint8)
+    values[0, 0], values[-1, -1] = 3, 255
+    monkeypatch.setattr(label_palettes, "read_png", lambda path: values)
+    tracemalloc.start()
+    try:
+        assert list(label_palettes._used(["a.png"], {"a.png": bytes(768)})["a.png"]) == [0, 3, 255]
+        assert tracemalloc.get_traced_memory()[1] < 16e6  # numbers of 8 bytes for all pixels take 48
+    finally:
+        tracemalloc.stop()
