@@ -15,7 +15,7 @@ from mrcnn.errors import DataError, NonFiniteLoss
 from mrcnn.files import disk_reason, remove_leftovers
 from mrcnn.progress import draws_bars, log_lines, steering_terminal
 from mrcnn.training import event_files
-from mrcnn.training.history import HISTORY, read_history_rows, write_history_rows
+from mrcnn.training.history import HISTORY, ends_amid_a_line, read_history_rows, write_history_rows
 from mrcnn.training.optimizer import unscaled
 from mrcnn.training.state import state_path, write_state
 
@@ -167,8 +167,8 @@ class HistoryFile(keras.callbacks.Callback):
 
     An epoch that is run again, after a kill or from an older checkpoint, replaces its row. The column `epoch` counts
     from 0, as Keras does: the checkpoint of row 0 is ..._0001.h5. A file that another program has open, or has saved
-    in another form or without some of its rows or columns, costs one warning, never the training: its rows are in
-    memory and are written with the next ones, also where these are of the next stage, to which the same HistoryFile
+    in another form or without some of its rows, columns or cells, costs one warning, never the training: its rows are
+    in memory and are written with the next ones, also where these are of the next stage, to which the same HistoryFile
     is given. Cells that were changed in the file are taken, and so are columns and rows that were added.
     """
 
@@ -183,9 +183,10 @@ class HistoryFile(keras.callbacks.Callback):
             DataError: the first time: the file cannot be read, or is damaged.
         """
         if not self.begun:
-            self.rows = read_history_rows(self.path)  # a damaged file shows before an epoch is trained
+            self.rows = self._joined(read_history_rows(self.path), False)  # shows damage before an epoch is trained
             self.begun, self.was_there = True, bool(self.rows)
-        self._read()
+        else:
+            self._read()
         return self.rows
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -212,7 +213,7 @@ class HistoryFile(keras.callbacks.Callback):
             self.rows, self.was_there = [], False
             return
         try:
-            self.rows = self._joined(read_history_rows(self.path))
+            self.rows = self._joined(read_history_rows(self.path), ends_amid_a_line(self.path))
         except DataError as error:
             reason = disk_reason(error.__cause__)
             self._tell(f"cannot be read ({reason}): close it in other programs. Training goes on with the rows of all "
@@ -220,16 +221,28 @@ class HistoryFile(keras.callbacks.Callback):
                        "was saved in another form by another program: it is written anew, with the rows of all epochs "
                        "so far. Open a copy of it while training.")
 
-    def _joined(self, found):
-        """The rows in memory with what the file has of them, and further ones; what the file lacks is told."""
+    def _joined(self, found, cut):
+        """The rows in memory with what the file has of them, and further ones; what the file lacks is told.
+
+        cut: whether the last line of the file is not ended, so that its last cell may be a part of what it was.
+        """
+        last = [name for name, cell in found[-1].items() if cell is not None][-1] if found and cut else None
+        found = found[:-1] if last == "epoch" else found
         rows = {int(row["epoch"]): dict(row) for row in self.rows}
         lost = sorted(rows.keys() - {int(row["epoch"]) for row in found})
         columns = {name for row in self.rows for name in row} - {name for row in found for name in row}
+        cells = []
         for row in found:
-            cells = {name: cell for name, cell in row.items() if cell is not None}  # None: the line ends before it
-            rows.setdefault(int(row["epoch"]), {}).update(cells)
+            known = rows.setdefault(int(row["epoch"]), {})
+            for name, cell in row.items():
+                doubtful = name == last and row is found[-1] and cell != str(known.get(name))
+                if (not cell or doubtful) and known.get(name) not in (None, ""):
+                    cells.append(f"{name} of {row['epoch']}")
+                elif cell is not None:  # None: the line ends before it
+                    known[name] = cell
         what = [f"{len(lost)} epochs (first: {lost[0]})"] if lost else []
         what += [f"{len(columns)} columns (first: {min(columns)})"] if found and columns else []
+        what += [f"{len(cells)} cells of the epochs that it has (first: {cells[0]})"] if cells else []
         if what:
             self._tell(f"lacks {' and '.join(what)} since another program saved it: they are written again. Open a "
                        "copy of it while training.", "lacks")

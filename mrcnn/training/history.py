@@ -36,6 +36,21 @@ def read_history_rows(path: str | os.PathLike) -> list[dict[str, str]]:
     return rows
 
 
+def ends_amid_a_line(path: str | os.PathLike) -> bool:
+    """Whether a history.csv, of which there may be none, ends without the end of a line, as one that was cut does.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return not file.read().endswith((b"\r", b"\n"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}): {REMEDY}.") from error
+
+
 def write_history_rows(path: str | os.PathLike, rows: list[dict]) -> None:
     """Write rows to a history.csv, whole or not at all; a column that some lack holds nan there.
 

@@ -53,6 +53,27 @@ def test_what_a_saved_history_lacks_is_kept_and_told_once(tmp_path, recwarn, sav
     assert len(told) == 1 and re.search(said or "epochs", told[0]) and "written again. Open a copy" in told[0]
 
 
+@pytest.mark.parametrize("saved, said", [
+    ("epoch,loss,rate\n0,,\n1,3.0,0.5\n", r"2 cells of the epochs that it has \(first: loss of 0\)"),
+    ("epoch,loss,rate\n0,4.0,0.5\n1,3.0\n", r"1 cells of .* \(first: rate of 1\)"),
+    ("epoch,loss,rate\n0,4.0,0.5\n1,3.0,0.", r"1 cells of .* \(first: rate of 1\)"),
+    ("epoch,loss,rate\n0,4.0,0.5\n1,3", r"2 cells of .* \(first: loss of 1\)"),
+    ("epoch,loss,rate\n0,4.0,0.5\n1", r"1 epochs \(first: 1\) since"),
+    ("epoch,loss,rate\n0,4.0,0.5\n1,3.0,0.5", None), ("epoch,loss,rate,note\n0,4.0,0.5,\n1,3.0,0.5,\n", None),
+])
+def test_cells_that_were_emptied_or_cut_are_kept_and_told(tmp_path, recwarn, saved, said):
+    path = tmp_path / "history.csv"
+    record = HistoryFile(str(path))
+    record.on_train_begin()
+    for epoch in range(3):
+        record.on_epoch_end(epoch, {"loss": 4.0 - epoch, "rate": 0.5})
+        if epoch == 1:
+            path.write_text(saved)
+    assert [(float(row["loss"]), float(row["rate"])) for row in read_history_rows(path)] == [(4, .5), (3, .5), (2, .5)]
+    told = [str(warning.message) for warning in recwarn if "history.csv" in str(warning.message)]
+    assert len(told) == bool(said) and all(re.search(said, text) for text in told)
+
+
 def test_changed_cells_and_added_columns_of_a_saved_history_are_taken(tmp_path):
     path = tmp_path / "history.csv"
     record = HistoryFile(str(path))
