@@ -1,6 +1,7 @@
 """Label Studio's ML backend protocol: what the model finds appears as pre-labels of its tasks."""
 
 import os
+import shlex
 import time
 
 from fastapi import APIRouter
@@ -124,9 +125,10 @@ def _what_is_kept(corrected):
     if corrected is None:
         return "Nothing is trained here, and nothing is kept: start mrcnn serve with --corrected DIR, or export."
     folder = corrected.folder
+    train, names = shlex.quote(os.fspath(folder)), shlex.quote(os.path.join(folder, NAMES))
     return (f"Nothing is trained here. {len(corrected)} corrected tasks are in {folder}, for mrcnn train "
-            f"{corrected.last} --train {folder} --val VALIDATION --names {os.path.join(folder, NAMES)} --images "
-            "PHOTOS, VALIDATION being Label Studio's export of another project: the classes of --names are of both.")
+            f"{corrected.last} --train {train} --val VALIDATION --names {names} --images PHOTOS, VALIDATION "
+            "being Label Studio's export of another project: the classes of --names are of both.")
 
 
 def _tasks(body):

@@ -263,6 +263,14 @@ def test_no_page_of_the_web_changes_what_is_kept(tmp_path, headers, status, mess
             assert client.post(path, content="{}", headers={"Content-Type": "text/plain"}).status_code == 415
 
 
+def test_a_folder_with_a_blank_is_quoted_in_the_command(tmp_path):
+    folder = tmp_path / "my tasks"
+    folder.mkdir()
+    with client_of(corrected=CorrectedTasks(folder, ["BG", "hat"], "--weights last")) as client:
+        said = client.post("/webhook", json={"action": "START_TRAINING"}).json()["detail"]
+    assert f"--train '{folder}' --val VALIDATION --names '{folder / NAMES}' --images PHOTOS" in said
+
+
 def test_a_network_of_label_maps_is_told():
     with client_of(StubLabels()) as client:
         for path in ("/setup", "/predict"):

@@ -8,6 +8,7 @@ import base64
 import io
 import json
 import os
+import shlex
 from collections.abc import Callable, Collection
 
 import numpy as np
@@ -75,8 +76,8 @@ def write_labelme(dataset: Dataset, path: str | os.PathLike, image_ids: Collecti
     left_out.warn()
     if held_photos(dataset, image_ids):
         return None
-    order = f"--names {os.path.join(path, LABELS)} keeps the classes' order"
-    images = f"--images {_folder(dataset, image_ids)} says where they are"
+    order = f"--names {shlex.quote(os.path.join(path, LABELS))} keeps the classes' order"
+    images = f"--images {shlex.quote(_folder(dataset, image_ids))} says where they are"
     return f"The photos stay in place, where LabelMe finds them. To read the files here, {images}, and {order}."
 
 
@@ -84,7 +85,7 @@ def _folder(dataset, image_ids):
     """The folder that has all photos; DIR, if that cannot be said."""
     paths = [dataset.image_info[image_id].get("path") for image_id in image_ids]
     try:
-        return os.path.commonpath([os.path.dirname(path) for path in paths if path]) or "DIR"
+        return os.path.commonpath([os.path.dirname(path) for path in paths if path]) or os.curdir
     except ValueError:  # on several drives, or no photo lies in a file
         return "DIR"
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 
 import numpy as np
 import pytest
@@ -75,6 +76,20 @@ def written(tmp_path):
     assert f"--images {tmp_path / 'photos'} says where they are" in told
     assert "labels.txt keeps the classes' order" in told
     return dataset, tmp_path / "labelme"
+
+
+@pytest.mark.parametrize("place, shown", [("", "."), ("my photos", "'my photos'")])
+def test_where_photos_lie_is_said_as_a_command_takes_it(tmp_path, monkeypatch, place, shown):
+    monkeypatch.chdir(tmp_path)
+    dataset = Made()
+    dataset.add_class("made", 1, "shirt")
+    photo = os.path.join(place, "a.png")
+    os.makedirs(place or ".", exist_ok=True)
+    Image.new("RGB", (WIDTH, HEIGHT)).save(photo)
+    dataset.add_photo("made", "a.png", photo, "a.png", HEIGHT, WIDTH, entries=[entry(0, MASKS[0])])
+    dataset.prepare()
+    told = write_labelme(dataset, "my files")
+    assert f"--images {shown} says where they are" in told and f"--names 'my files{os.sep}labels.txt' keeps" in told
 
 
 def test_what_is_read_back_is_the_same(tmp_path, written):
