@@ -133,6 +133,9 @@ def open_data(options: argparse.Namespace, annotations: str | None = None, part:
         if given:
             verb = "needs" if len(given) == 1 else "need"
             raise UsageError(f"{', '.join(given)} {verb} annotations: say which ({options.program.command} --help).")
+        if "CLASSES" in dict(map(parse_setting, options.set)):
+            raise UsageError("CLASSES: the drawn pictures have their own classes, and all are learned: leave it out, "
+                             "or give --annotations of photos of your own.")
         dataset = drawn_pictures(part, options.limit)
         if every:
             print(_one_part("the drawn pictures", part, dataset))
@@ -267,7 +270,9 @@ def _in_parts(dataset, parts, path):
 
 def _chosen_classes(dataset, options, annotations):
     """The data set with the classes that the settings name, in their order, if they name any."""
-    from mrcnn.data.annotated import AnnotatedDataset, choose_classes
+    from mrcnn.data.annotated import AnnotatedDataset
+    from mrcnn.data.class_choice import choose_classes
+    from mrcnn.data.dataset import source_keys
 
     config = options.program.config
     names = listed_classes(dict(map(parse_setting, options.set)).get("CLASSES", config.CLASSES))
@@ -284,7 +289,7 @@ def _chosen_classes(dataset, options, annotations):
                       "makes of such: taken as data in which they are one already.", stacklevel=2)
     chosen = choose_classes(dataset, names)
     left = [str(info["name"]) for info in dataset.class_info[1:]
-            if not chosen.map_source_class_id(f"{info['source']}.{info['id']}")]
+            if not chosen.map_source_class_id(source_keys(info)[0])]
     if left:
         shown = ", ".join(left[:5]) + (", ..." if len(left) > 5 else "")
         count = "1 class is" if len(left) == 1 else f"{len(left)} classes are"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib.util
+import json
 import os
 import shlex
 import types
@@ -132,7 +133,8 @@ def check_classes(checkpoint: str, dataset: Dataset, whose: str, otherwise: str 
     keep_groups(dataset, known, f"{checkpoint} knows it")
     check_class_names(known, dataset.class_names, f"{checkpoint} was trained on the classes",
                       f"those of {whose} are",
-                      f"give --images and annotations with the classes of the checkpoint{otherwise}")
+                      "give --images and annotations with the classes of the checkpoint"
+                      f"{_trained_with_classes(checkpoint)}{otherwise}")
     cut = [own for own, name in zip(dataset.class_names[1:], (known or ())[1:]) if name != own and own.startswith(name)]
     if cut:
         alike = "" if len(set(known)) == len(known) else ", those of one name by their order alone"
@@ -151,6 +153,16 @@ def _class_names_of(path):
 
     read = architectures.read_settings if weights.is_foreign(path) else weights.read_attributes
     return read(path)["class_names"]
+
+
+def _trained_with_classes(path):
+    """", or ..." with the CLASSES that a checkpoint was trained with; "" if with none."""
+    if is_exported(path):
+        return ""
+    from mrcnn.weights import files as weights
+
+    names = None if weights.is_foreign(path) else (weights.read_attributes(path)["config"] or {}).get("CLASSES")
+    return f", or take those of its training: --set {shlex.quote(f'CLASSES={json.dumps(names)}')}" if names else ""
 
 
 def start_model(options: argparse.Namespace, overrides: dict, dataset: Dataset) -> Segmenter:

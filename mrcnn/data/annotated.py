@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from mrcnn.data import run_lengths
-from mrcnn.data.class_names import members_of_classes, names_taken
 from mrcnn.data.dataset import Dataset, Kind
 from mrcnn.data.faults import AT_FAULT, Fault, Loss
 from mrcnn.data.objects import OfTheWhole, is_users_own, objects_beyond, tell_left_out
@@ -74,7 +73,6 @@ class AnnotatedDataset(Reporting):
         self.attribute_names = {}
         self.unused_groups = ()
         self._left_out = ()  # "source.id" of the classes that `choose_classes` left out
-        self._joined = {}  # {"source.id" of classes that it took: that of the class that they are one with}
 
     @staticmethod
     def parts(annotations: str | os.PathLike) -> tuple[str, ...]:
@@ -100,7 +98,6 @@ class AnnotatedDataset(Reporting):
         Returns:
             Class id in this data set; 0, the background's, of a class that `choose_classes` left out.
         """
-        source_class_id = self._joined.get(source_class_id, source_class_id)
         return 0 if source_class_id in self._left_out else super().map_source_class_id(source_class_id)
 
     def add_category(self, source: str, class_id: int | str, class_name: str,
@@ -355,43 +352,6 @@ def keep_groups(dataset: Dataset, names: Iterable[str] | None, why: str) -> None
     for method in vars(dataset).values():
         if isinstance(method, OfTheWhole):  # the whole, which is asked, has to number its classes in the same way
             keep_groups(method.dataset, kept, why)
-
-
-def choose_classes(dataset: AnnotatedDataset, names: Sequence[str]) -> AnnotatedDataset:
-    """A prepared copy of a data set that knows some of its classes, in an order of its own, or makes one of several.
-
-    Objects of other classes are as if they were not annotated.
-
-    Args:
-        dataset: AnnotatedDataset, prepared.
-        names: of the classes to know, "NEW=OLD+OLD" and "*" too: `mrcnn.data.class_names.members_of_classes`.
-
-    Raises:
-        DataError: if a name is given twice, the data set has no such class, or classes of photos that are labelled for
-            some classes only, as LVIS' are, are to be one.
-    """
-    if dataset.unused_groups:
-        dataset = copy.copy(dataset)
-        keep_groups(dataset, names_taken(names), "CLASSES names it")
-    known = {name: info for name, info in zip(dataset.class_names[1:], dataset.class_info[1:])}
-    members = members_of_classes(names, list(known))
-    if any(len(olds) > 1 for olds in members.values()) and any(info.get("class_lists") for info in dataset.image_info):
-        raise DataError("CLASSES: photos of these data are labelled for some classes only, so none can be made of "
-                        "several: convert them without their lists, or take the classes as they are.")
-    chosen = copy.copy(dataset)
-    chosen.unused_groups = ()
-    chosen.class_info = [dataset.class_info[0], *({**known[olds[0]], "name": name} for name, olds in members.items())]
-    key = {name: f"{info['source']}.{info['id']}" for name, info in known.items()}
-    first = {key[old]: key[olds[0]] for olds in members.values() for old in olds}
-    chosen._joined = {**first, **{old: first.get(new, new) for old, new in dataset._joined.items()}}
-    chosen._left_out = {*dataset._left_out, *(key.values() - first.keys())}
-    chosen.prepare()
-    parts = {name: method for name, method in vars(chosen).items() if isinstance(method, OfTheWhole)}
-    if parts:  # the whole, which they ask, has to number its classes in the same way
-        whole = choose_classes(next(iter(parts.values())).dataset, names)
-        for name, method in parts.items():
-            setattr(chosen, name, OfTheWhole(whole, name, method.image_ids))
-    return chosen
 
 
 def photo_name(dataset: Dataset, image_id: int) -> str:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from mrcnn.data.dataset import Dataset
 
 
+BACKGROUND = "BG"
+SLIP = 0.85  # difflib's likeness from which on a name is a slip for another: boot for boots, not t-shirt for shirt
+
+
 def names_of_model(model: object) -> list[str]:
     """Names of a model's classes by class id, background first.
 
@@ -178,9 +182,10 @@ def members_of_classes(names: Sequence[str], known: Sequence[str]) -> dict[str, 
         for name, members in ([(name, [name]) for name in rest] if everything and new == "*" else [(new, olds)]):
             for old in members:
                 if old not in known or taken.count(old) > 1:
-                    raise _no_class(old, known)
-            if name in chosen:
-                raise _no_class(name, [*known, name])
+                    raise _no_class(old or f"{new}={'+'.join(members)}", known)
+            if name in chosen or name == BACKGROUND:
+                raise _no_class(name, [*known, name]) if name in chosen else DataError(
+                    f"CLASSES: {name} is the background's name: call the class otherwise.")
             if name in known and name not in members:
                 raise DataError(f"CLASSES: {name}={'+'.join(members)} has the name of a class of the data that it does "
                                 f"not take: give another name, or {name}={'+'.join([name, *members])} to join them.")
@@ -209,7 +214,7 @@ def joined_already(names: Sequence[str], known: Sequence[str]) -> tuple[list[str
         new, olds = _entry(name, known)
         others = [old for old in olds if old != new]
         rest = [other for other in known if other != new]
-        if new in known and others and not any(difflib.get_close_matches(old, rest, 1) for old in others):
+        if new in known and others and not any(difflib.get_close_matches(old, rest, 1, SLIP) for old in others):
             gone += others
             name = new
         entries.append(name)
@@ -230,4 +235,5 @@ def _no_class(name, known):
     hint = f" (did you mean {close[0]!r}?)" if close and name not in known else ""
     what = "are named twice" if name in known else "are none of the data's"
     return DataError(f"CLASSES: {name!r} {what}{hint}: take some of {', '.join(dict.fromkeys(known))}, each once, as "
-                     """'CLASSES=["NAME", "NAME"]'; "NEW=NAME+NAME" makes one class of several.""")
+                     """'CLASSES=["NAME", "NAME"]'; "NEW=NAME+NAME" makes one class of several, where the data have """
+                     "them still.")

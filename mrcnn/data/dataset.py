@@ -99,12 +99,12 @@ class Dataset:
         if not self._is_part:
             tell_apart(self.image_info, self.load_image)
         self._image_ids = np.arange(self.num_images)
-        self.class_from_source_map = {f"{info['source']}.{info['id']}": i for i, info in enumerate(self.class_info)}
+        self.class_from_source_map = {key: i for i, info in enumerate(self.class_info) for key in source_keys(info)}
         self.image_from_source_map = {f"{info['source']}.{info['id']}": i for i, info in enumerate(self.image_info)}
-        self.sources = list(dict.fromkeys(info["source"] for info in self.class_info))
+        sources = [[source for source, _ in source_ids(info)] for info in self.class_info]
+        self.sources = list(dict.fromkeys(source for some in sources for source in some))
         self.source_class_ids = {
-            source: [i for i, info in enumerate(self.class_info) if i == 0 or info["source"] == source]
-            for source in self.sources
+            source: [i for i, some in enumerate(sources) if i == 0 or source in some] for source in self.sources
         }
 
     def _names(self):
@@ -227,6 +227,20 @@ class Dataset:
             told = f"{name}.load_mask leaves photos of source {source!r} to Dataset.load_mask: they have no objects."
         warnings.warn(told, stacklevel=2)
         return np.zeros((0, 0, 0), bool), np.zeros(0, np.int32)
+
+
+def source_ids(info: dict) -> list[tuple[str, int | str]]:
+    """All (source, id in the source) that a class stands for: several if `choose_classes` made it of several.
+
+    Args:
+        info: entry of `class_info`.
+    """
+    return info.get("members") or [(info["source"], info["id"])]
+
+
+def source_keys(info: dict) -> list[str]:
+    """`source_ids` as `map_source_class_id` takes them, "SOURCE.ID"."""
+    return [f"{source}.{i}" for source, i in source_ids(info)]
 
 
 def short_name(name: str) -> str:

@@ -112,6 +112,8 @@ def test_drawn_pictures_stand_in_for_no_annotations_alone():
     with pytest.raises(UsageError, match="--min-area, --annotator need annotations"):
         fashion_datasets.open_data(options(min_area=9, annotator="me"))
     assert len(fashion_datasets.open_data(options(part="train", limit=1)).image_ids) == 1
+    with pytest.raises(UsageError, match="CLASSES: the drawn pictures have their own classes"):
+        fashion_datasets.open_data(options(set=["CLASSES=shoe"], limit=1))
 
 
 def test_a_part_that_drawn_pictures_lack_is_told_with_those_they_have():

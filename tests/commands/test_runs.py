@@ -410,3 +410,17 @@ def test_the_best_checkpoint_is_named_where_best_is_asked_for(tmp_path):
     options = fashion.build_parser().parse_args(["train", "--weights", "best", "--logs", str(tmp_path)])
     with pytest.raises(UsageError, match="newest run's best one .*T1200.mask_rcnn_x_best.h5"):
         fashion_runs.start_model(options, {}, None)
+
+
+def test_where_classes_differ_those_of_the_training_are_named(monkeypatch):
+    from mrcnn.commands import runs
+
+    monkeypatch.setattr("mrcnn.weights.files.is_foreign", lambda path: False)
+    content = {"class_names": ["BG", "hat"], "config": {"CLASSES": ["hat=cap+beret"]}}
+    monkeypatch.setattr("mrcnn.weights.files.read_attributes", lambda path: content)
+    given = SimpleNamespace(class_names=["BG", "cap", "beret"])
+    with pytest.raises(DataError, match="""or take those of its training: --set 'CLASSES=."hat=cap.beret".'"""):
+        runs.check_classes("a.h5", given, "b.json")
+    content["config"] = {"CLASSES": None}
+    with pytest.raises(DataError, match="with the classes of the checkpoint[.]$"):
+        runs.check_classes("a.h5", given, "b.json")

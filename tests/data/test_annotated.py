@@ -11,12 +11,12 @@ from PIL import Image
 from mrcnn.data.annotated import (
     AnnotatedDataset,
     ObjectAnnotation,
-    choose_classes,
     keep_groups,
     photo_name,
     select,
     without,
 )
+from mrcnn.data.class_choice import choose_classes
 from mrcnn.data.dataset import Dataset
 from mrcnn.data.faults import FAULT_KINDS, Fault
 from mrcnn.data.formats import open_dataset
@@ -250,6 +250,38 @@ def test_several_classes_become_one(tmp_path):
     assert choose_classes(chosen, ["shoe"]).object_classes(0).tolist() == [1]
     assert choose_classes(select(chosen, [1]), ["wear"]).object_classes(0).tolist() == [1]
     assert choose_classes(whole, ["hat", "wear=coat+shoe"]).object_classes(0).tolist() == [1, 2, 2]
+
+
+def test_classes_of_two_sources_become_one():
+    class Two(Rows):
+        def load(self):
+            super().load({"a.jpg": [(1, False)]})
+            self.add_category("b", 7, "boots", "foot")
+            self.add_photo("b", "b.jpg", "folder/b.jpg", "b.jpg", HEIGHT, WIDTH, objects=[(3, False)])
+            self.prepare()
+            return self
+
+        def read_objects(self, image_id):
+            key = ("", "rows.10", "rows.20", "b.7")
+            for number, (class_id, _) in enumerate(self.image_info[image_id]["objects"]):
+                yield ObjectAnnotation(number, self.map_source_class_id(key[class_id]), rle_encode(row(number)))
+
+    chosen = choose_classes(Two().load(), ["footwear=shoe+boots", "coat"])
+    assert chosen.class_names == ["BG", "footwear", "coat"]
+    assert chosen.source_class_ids == {"": [0], "rows": [0, 1, 2], "b": [0, 1]}
+    assert [chosen.object_classes(i).tolist() for i in (0, 1)] == [[2], [1]]
+    # The group is that of all of them, or none.
+    assert "supercategory" not in chosen.class_info[1] and chosen.class_info[2]["supercategory"] == "outer"
+    assert choose_classes(chosen, ["coat"]).object_classes(1).tolist() == []
+
+
+def test_classes_of_one_name_are_chosen_together(tmp_path):
+    dataset = Rows().load({"a.jpg": [(1, False), (2, False)]})
+    dataset.class_info[2]["name"] = "coat"
+    dataset.prepare()
+    chosen = choose_classes(dataset, ["coat"])
+    assert chosen.class_names == ["BG", "coat"]
+    assert [chosen.map_source_class_id(key) for key in ("rows.10", "rows.20")] == [1, 1]
 
 
 def test_classes_of_photos_labelled_for_some_only_do_not_become_one(tmp_path):

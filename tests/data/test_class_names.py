@@ -115,7 +115,8 @@ def test_classes_to_learn_are_made_of_classes_of_the_data(names, members):
     (["f=hat", "f=boots"], "'f' are named twice"),
     (["*", "*"], "'hat' are named twice"),
     (["shoe=boots"], "shoe=boots has the name of a class of the data .*or shoe=shoe.boots to join them"),
-    (["=hat"], "'=hat' are none"), (["f="], "'f=' are none"), (["f=hat+"], "'' are none"),
+    (["=hat"], "'=hat' are none"), (["f="], "'f=' are none"), (["f=hat+"], r"'f=hat\+' are none"),
+    (["BG=hat+shoe"], "BG is the background's name"),
 ])
 def test_classes_that_cannot_be_made_are_refused(names, told):
     with pytest.raises(DataError, match=told):
@@ -132,3 +133,6 @@ def test_data_in_which_classes_are_one_already():
     slip = ["*", "shoe=boot+shoe"]  # boots are there
     assert joined_already(slip, KNOWN) == (slip, [])
     assert joined_already(["hat", "cap=boots"], ["hat"]) == (["hat", "cap=boots"], [])
+    # Garments are called alike.
+    assert joined_already(["top=t-shirt+top", "*"], ["top", "hat", "shirt"]) == (["top", "*"], ["t-shirt"])
+    assert joined_already(["top=shirt+blouse", "*"], ["top", "skirt"]) == (["top", "*"], ["shirt", "blouse"])

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from tiny import TinyConfig
 
-from mrcnn.data.annotated import choose_classes, photo_name, select, without
+from mrcnn.data.annotated import photo_name, select, without
+from mrcnn.data.class_choice import choose_classes
 from mrcnn.data.curation.splits import apply_split, random_split
 from mrcnn.data.curation.statistics import summarise
 from mrcnn.data.curation.validate import validate

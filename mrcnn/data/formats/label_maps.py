@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mrcnn.data.annotated import AnnotatedDataset, Fault, ObjectAnnotation
+from mrcnn.data.dataset import source_ids
 from mrcnn.data.formats import (
     binary_maps,
     blurred_maps,
@@ -87,8 +88,9 @@ class WithLabelMaps(AnnotatedDataset):
         Returns:
             list of sentences, of the photos of this data set whose objects were read so far.
         """
-        names = {str(info["id"]): info["name"] for info in self.class_info if info["source"] == self.label_source}
-        told = {photo: {names[str(value)]: parts for value, parts in by_class.items() if str(value) in names}
+        names = {str(i): info["name"] for info in self.class_info for source, i in source_ids(info)
+                 if source == self.label_source}
+        told = {photo: [(names[str(value)], parts) for value, parts in by_class.items() if str(value) in names]
                 for photo, by_class in list(self.parts_of.items())}
         return label_objects.parts_lines(told, {info["file_name"] for info in self.image_info})
 
@@ -147,8 +149,7 @@ class WithLabelMaps(AnnotatedDataset):
         class_ids = np.zeros(256, np.uint8)  # background, also for classes that were left out
         class_ids[IGNORED] = IGNORED
         for class_id, entry in enumerate(self.class_info):
-            if entry["source"] == self.label_source:
-                class_ids[entry["id"]] = class_id
+            class_ids[[i for source, i in source_ids(entry) if source == self.label_source]] = class_id
         return class_ids[values]
 
 

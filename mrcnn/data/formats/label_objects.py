@@ -79,18 +79,18 @@ def encoded(mask: np.ndarray, corner: tuple[int, int], shape: tuple[int, int]) -
     return run_lengths.encode(full)
 
 
-def parts_lines(told: dict[str, dict[str, ClassParts]], shown: Container[str]) -> list[str]:
+def parts_lines(told: dict[str, list[tuple[str, ClassParts]]], shown: Container[str]) -> list[str]:
     """What a user must know of the parts of classes that are no objects of their own, a line each.
 
     Args:
-        told: {name of a photo: {name of a class: ClassParts}}.
+        told: {name of a photo: list of (name of a class, ClassParts)}.
         shown: names of the photos that are looked at.
 
     Returns:
         The lines; none where each part is an object.
     """
     found = [(photo, name, parts) for photo, by_class in told.items() if photo in shown
-             for name, parts in by_class.items()]
+             for name, parts in by_class]
     lines = []
     joined = [(photo, name, parts) for photo, name, parts in found if parts.joined]
     if joined:

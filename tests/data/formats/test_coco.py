@@ -8,7 +8,7 @@ import pytest
 from coco_files import CONTENT, HEIGHT, WIDTH, changed, corners, load, rectangle, runs, writer
 from PIL import Image
 
-from mrcnn.data.annotated import choose_classes
+from mrcnn.data.class_choice import choose_classes
 from mrcnn.data.formats.coco import CocoDataset, recognises
 from mrcnn.data.formats.upright import NOTES, UNTOLD, WITH_OTHERS
 from mrcnn.data.formats.write_yolo import write_yolo

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mrcnn.data.annotated import Fault, choose_classes, select, without
+from mrcnn.data.annotated import Fault, select, without
+from mrcnn.data.class_choice import choose_classes
 from mrcnn.data.formats.label_maps import LabelMapDataset, read_label_map, recognises
 from mrcnn.data.images import EXIF_ORIENTATION
 from mrcnn.data.run_lengths import decode as rle_decode
@@ -79,6 +80,19 @@ def test_parts_of_pairs_and_the_union_of_the_rest(folder):
     ]
     for mask, text in zip(np.moveaxis(masks, -1, 0), expected, strict=True):
         np.testing.assert_array_equal(mask, pixels(text))
+
+
+def test_classes_that_are_one_have_all_their_pixels(folder):
+    whole = load(folder, {**MAPPING, "min_area": 1})
+    chosen = choose_classes(whole, ["*", "worn=top+shoes"])
+    before, after = whole.label_map(0), chosen.label_map(0)
+    worn = np.isin(before, [whole.class_names.index(name) for name in ("top", "shoes")])
+    assert worn.any() and ((after == chosen.class_names.index("worn")) == worn).all()
+    masks, class_ids = chosen.load_mask(0)
+    assert (masks[..., class_ids == chosen.class_names.index("worn")].any(axis=-1) == worn).all()
+    small = choose_classes(load(folder), ["worn=top+shoes"])
+    small.object_classes(0)
+    assert small.parts_lines()[1].startswith("2 parts of label maps under 2 pixels are no objects, with 2 pixels in")
 
 
 def test_the_other_way_round(folder):

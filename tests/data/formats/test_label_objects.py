@@ -25,8 +25,8 @@ def test_objects_and_the_parts_that_are_none():
 
 
 def test_lines_of_the_photos_that_are_shown():
-    told = {"a.png": {"cat": ClassParts(2, 0, 0, 60)}, "b.png": {"cat": ClassParts(3, 2, 49, 60)},
-            "c.png": {"dog": ClassParts(9, 9, 9, 60)}}
+    told = {"a.png": [("cat", ClassParts(2, 0, 0, 60))], "b.png": [("cat", ClassParts(3, 2, 49, 60))],
+            "c.png": [("dog", ClassParts(9, 9, 9, 60))]}
     joined, small = parts_lines(told, {"a.png", "b.png"})
     assert joined.startswith("2 objects are made of 5 parts that lie apart, on 2 photos, ") and "cat on a.png" in joined
     assert small.startswith("2 parts of label maps under 60 pixels are no objects, with 49 pixels in all")

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from mrcnn.data import run_lengths
-from mrcnn.data.annotated import AnnotatedDataset, ObjectAnnotation, choose_classes
+from mrcnn.data.annotated import AnnotatedDataset, ObjectAnnotation
+from mrcnn.data.class_choice import choose_classes
 from mrcnn.data.formats import open_dataset, recognise
 from mrcnn.data.formats.parquet_table import write_parquet
 from mrcnn.errors import DataError
