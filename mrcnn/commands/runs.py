@@ -27,7 +27,7 @@ from mrcnn.commands.settings import (
     tell_image_size,
 )
 from mrcnn.config_uses import of_training_alone
-from mrcnn.data.class_names import check_class_names, same_classes
+from mrcnn.data.class_names import check_class_names, first_difference, same_classes
 from mrcnn.errors import CheckpointError, UsageError
 from mrcnn.export.running import is_exported, read_about, remedy_beside
 from mrcnn.training.runs import find_last_checkpoint
@@ -131,10 +131,10 @@ def check_classes(checkpoint: str, dataset: Dataset, whose: str, otherwise: str 
 
     known = _class_names_of(checkpoint)
     keep_groups(dataset, known, f"{checkpoint} knows it")
-    check_class_names(known, dataset.class_names, f"{checkpoint} was trained on the classes",
-                      f"those of {whose} are",
-                      "give --images and annotations with the classes of the checkpoint"
-                      f"{_trained_with_classes(checkpoint)}{otherwise}")
+    differ = first_difference(known, dataset.class_names) is not None
+    chosen = _trained_with_classes(checkpoint) if differ else ""
+    check_class_names(known, dataset.class_names, f"{checkpoint} was trained on the classes", f"those of {whose} are",
+                      f"give --images and annotations with the classes of the checkpoint{chosen}{otherwise}")
     cut = [own for own, name in zip(dataset.class_names[1:], (known or ())[1:]) if name != own and own.startswith(name)]
     if cut:
         alike = "" if len(set(known)) == len(known) else ", those of one name by their order alone"
