@@ -177,15 +177,17 @@ def members_of_classes(names: Sequence[str], known: Sequence[str]) -> dict[str, 
     entries = [_entry(str(name), known) for name in names]
     taken = [old for _, olds in entries for old in olds]
     rest = [name for name in known if name not in taken]
-    chosen, everything = {}, "*" not in known
+    chosen = {}
     for new, olds in entries:
-        for name, members in ([(name, [name]) for name in rest] if everything and new == "*" else [(new, olds)]):
+        # Of "*" there are no olds, unless a class of the data is called so.
+        for name, members in [(new, olds)] if olds else [(name, [name]) for name in rest]:
             for old in members:
                 if old not in known or taken.count(old) > 1:
                     raise _no_class(old or f"{new}={'+'.join(members)}", known)
-            if name in chosen or name == BACKGROUND:
-                raise _no_class(name, [*known, name]) if name in chosen else DataError(
-                    f"CLASSES: {name} is the background's name: call the class otherwise.")
+            if name in chosen:
+                raise _no_class(name, [*known, name])
+            if name == BACKGROUND:
+                raise DataError(f"CLASSES: {name} is the background's name: call the class otherwise.")
             if name in known and name not in members:
                 raise DataError(f"CLASSES: {name}={'+'.join(members)} has the name of a class of the data that it does "
                                 f"not take: give another name, or {name}={'+'.join([name, *members])} to join them.")

@@ -176,7 +176,7 @@ class ImaterialistDataset(AnnotatedDataset):
         for photo, names in named.items():
             labels = rows.label[int(bounds[photo]):int(bounds[photo + 1])]
             drawn = _drawn(rows, bounds, photo)
-            pairs = same_rows(drawn, names, [set(rows.labels[label][1]) for label in labels])
+            pairs = same_rows(drawn, names, [set(rows.labels[label][1]) if label >= 0 else set() for label in labels])
             for number, other in pairs:
                 ids, more = (rows.labels[labels[row]][1] for row in (other, number))
                 if set(ids) != set(more):

@@ -27,9 +27,9 @@ def is_head(cells: Sequence[str]) -> bool:
 
 
 def names_first(cells: Sequence[str]) -> bool:
-    """Whether a head of numbers and names says that the names are first."""
+    """Whether a head, as `is_head` knows it, says that the names are first."""
     number, name = (plain(cell) for cell in cells)
-    return is_head(cells) and not (number in NUMBER_WORDS and name in NAME_WORDS)
+    return not (number in NUMBER_WORDS and name in NAME_WORDS)
 
 
 def table_names(path: str | os.PathLike, rows: list[list[str]]) -> list[tuple[str, str]] | None:

@@ -452,6 +452,11 @@ def test_objects_of_two_names_are_met_one_to_one(files, listed, expected, told):
     assert len(labels) == len(set(labels))
 
 
+def test_two_names_of_a_photo_whose_rows_are_all_faulty(files):
+    dataset = load(files([[name, "1 1", "5", "4", "99"] for name in ("a", "a.jpg")]), on_error="skip")
+    assert dataset.object_count(0) == 0 and [fault.kind for fault in dataset.faults] == ["unknown class"] * 2
+
+
 @pytest.mark.parametrize("limit, rows, expected", [
     (1, ["a.jpg", "b.jpg", "./a.jpg", "a"], {"a.jpg": 3}), (2, ["b.jpg", "a.jpg", "./a.jpg"], {"b.jpg": 1, "a.jpg": 2}),
     (2, ["a.jpg", "./a.jpg", "b.jpg"], {"a.jpg": 2, "b.jpg": 1}), (1, ["a.jpg", "A.jpg", "b.jpg"], {"a.jpg": 1}),
